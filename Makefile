@@ -1,0 +1,58 @@
+# Everything goes module by module with GOWORK=off: a workspace would build the
+# root with dependency versions that no user of it gets.
+
+GOLANGCI_LINT_VERSION ?= v2.12.2
+FUZZTIME              ?= 10s
+# ARGS goes to `go test` in test, race and bench, and to the demo in demo.
+ARGS                  ?=
+
+# Every folder with a go.mod, found and not listed: a new module cannot be forgotten.
+MODULES := $(sort $(shell find . -name go.mod -not -path '*/.*/*' -not -path '*/testdata/*' -exec dirname {} \;))
+
+# The linter is built once for each version of itself and of Go, and never taken from the PATH.
+GOLANGCI_LINT ?= $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
+
+export GOWORK := off
+
+# $(call in-each-module,command) stops at the first module in which the command fails.
+in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
+
+.DEFAULT_GOAL := help
+.PHONY: help test race lint fix-check tidy fuzz bench ci demo
+
+help: ## show this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+test: ## all tests of all modules, with a real Redis and without a C compiler
+	$(call in-each-module,CGO_ENABLED=0 $(CURDIR)/scripts/with-redis go test -count=1 $(ARGS) ./...)
+
+race: ## the same under the race detector (needs a C compiler)
+	$(call in-each-module,CGO_ENABLED=1 $(CURDIR)/scripts/with-redis go test -race -count=1 $(ARGS) ./...)
+
+lint: $(GOLANGCI_LINT) ## the linter, at the pinned version, built on first use
+	@$(GOLANGCI_LINT) config verify
+	$(call in-each-module,$(GOLANGCI_LINT) run ./...)
+
+fix-check: ## fail if `go fix` would change a file
+	$(call in-each-module,$(CURDIR)/scripts/fix-check)
+
+tidy: ## bring go.mod and go.sum of each module up to date; the nested ones follow the root
+	$(call in-each-module,go mod tidy)
+
+fuzz: ## run each fuzz target for FUZZTIME (default 10s)
+	$(call in-each-module,$(CURDIR)/scripts/with-redis $(CURDIR)/scripts/fuzz $(FUZZTIME))
+
+bench: ## all benchmarks; ARGS='-benchtime 3s' passes flags on
+	$(call in-each-module,$(CURDIR)/scripts/with-redis go test -run '^$$' -bench . -benchmem $(ARGS) ./...)
+
+ci: ## exactly what CI runs
+	@bash .ci/run
+
+demo: ## a fleet of processes sharing one limit and one breaker; ARGS='--help' lists its flags
+	@go run ./cmd/holdfast demo $(ARGS)
+
+$(CURDIR)/.bin/golangci-lint-%:
+	@echo "building golangci-lint $(GOLANGCI_LINT_VERSION); this takes some minutes, once"
+	@mkdir -p $(@D)
+	GOBIN=$(@D) GOFLAGS= CGO_ENABLED=0 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@mv $(@D)/golangci-lint $@

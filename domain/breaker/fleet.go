@@ -1,0 +1,254 @@
+package breaker
+
+import "github.com/holdfast-go/holdfast/domain"
+
+// The constants of the protocol.
+const (
+	fullWeight   = 1000           // a whole opinion
+	votesKept    = 1024           // replicas whose votes are kept, each by name
+	claimMicro   = 60_000_000     // claims that nobody brought for so long fall
+	aheadMicro   = 86_400_000_000 // a known epoch further ahead than this is refused
+	noEpoch      = 0
+	askedOnly    = 'a' // of a replica in half-open: it asked for a probe
+	sawSuccess   = 's' // one of its probes succeeded
+	sawNoSuccess = 'x' // its probes failed or expired
+)
+
+// A Fleet is the layer of a breaker that all replicas share, as it is stored.
+// The zero Fleet is a breaker that is not there, which is closed. Times are the
+// store's clock in Unix µs; deadlines are kept as a start and a length, and a
+// start that the clock stepped back behind moves to now.
+type Fleet struct {
+	rules        Rules
+	challengedAt int64 // since when other rules were brought and these were not; 0 = not
+	epoch        uint64
+	state        domain.State
+	atMicro      int64 // when the state began
+	forMicro     int64 // how long it lasts: open, or half-open at most
+	growth       int64 // reopenings in a row
+
+	votes                     map[string]vote // closed: what each replica saw
+	sweptAt                   int64
+	bad, badWeight, allWeight int64
+
+	seen                map[string]byte // half-open: what became of each replica that asked
+	asked, good, failed int64           // how many of each
+	succeeded           int64           // probes
+	leases              []lease
+}
+
+type vote struct {
+	seq      uint64
+	bad      bool
+	weight   int64
+	atMicro  int64
+	forMicro int64
+}
+
+type lease struct {
+	token    uint64
+	replica  string
+	atMicro  int64
+	forMicro int64
+}
+
+// Evidence is one replica's opinion, and what it rests on. It is absolute, not
+// a difference, so that one that is lost, doubled or late harms nothing.
+type Evidence struct {
+	Replica  string // random for each start of a process
+	Seq      uint64 // grows with each report of this replica
+	Known    uint64 // the epoch that the evidence belongs to; 0 = none seen yet
+	Calls    int64  // in the window, that the dependency answered for
+	Failures int64  // of those
+	Weight   int64  // in thousandths, 0 to 1000
+	Bad      bool
+	ForMicro int64 // how long it may count
+	Leaving  bool  // the replica withdraws
+}
+
+// A View is what a Fleet says to a replica.
+type View struct {
+	Epoch    uint64
+	State    domain.State
+	ForMicro int64 // open: the rest of it; half-open: until a lease may be free
+	Lost     bool  // what the replica knew was lost
+	Foreign  bool  // other rules than the replica's are in force
+}
+
+// Report takes one replica's evidence and opens the fleet when at least
+// MinReplicas of those that are bad have enough weight together: MinReplicas
+// whole opinions, and QuorumMille of all the weight there is. It reports
+// whether the state moved to another epoch, which is to be published.
+func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool) {
+	if f.epoch == noEpoch && e.Known == noEpoch {
+		if e.Leaving {
+			return View{}, false
+		}
+		f.begin(r, uint64(nowMicro), nowMicro)
+		e.Known = f.epoch
+	}
+	if lost, ok := f.enter(nowMicro, r, e.Known); lost {
+		return f.view(nowMicro, r, true), ok
+	}
+	if e.Known < f.epoch || f.state != domain.StateClosed || !f.vote(nowMicro, e) {
+		return f.view(nowMicro, r, false), false
+	}
+	if f.reached() || nowMicro-f.sweptAt >= f.rules.WindowMicro {
+		f.sweep(nowMicro)
+	}
+	if f.reached() {
+		f.turn(domain.StateOpen, nowMicro, f.rules.recovery(0))
+		moved = true
+	}
+	return f.view(nowMicro, r, false), moved
+}
+
+// begin makes a fresh closed breaker.
+func (f *Fleet) begin(r Rules, epoch uint64, nowMicro int64) {
+	*f = Fleet{rules: r, epoch: epoch, atMicro: nowMicro, sweptAt: nowMicro}
+}
+
+// enter settles what the caller knows against what is there: whether the state
+// was lost (and then begins a fresh one, where the caller can be believed),
+// and whose rules decide.
+func (f *Fleet) enter(nowMicro int64, r Rules, known uint64) (lost, moved bool) {
+	if known > f.epoch {
+		if known > uint64(nowMicro)+aheadMicro {
+			return true, false
+		}
+		f.begin(r, max(uint64(nowMicro), known+1), nowMicro)
+		return true, true
+	}
+	f.rebase(nowMicro)
+	f.claim(nowMicro, r)
+	return false, false
+}
+
+// rebase moves the starts that lie in the future, because the clock stepped
+// back, to now: what they began lasts its whole length again, and no longer.
+func (f *Fleet) rebase(nowMicro int64) {
+	f.atMicro = min(f.atMicro, nowMicro)
+	f.sweptAt = min(f.sweptAt, nowMicro)
+	f.challengedAt = min(f.challengedAt, nowMicro)
+	for i := range f.leases {
+		f.leases[i].atMicro = min(f.leases[i].atMicro, nowMicro)
+	}
+}
+
+// claim settles whose rules decide when r are brought.
+func (f *Fleet) claim(nowMicro int64, r Rules) {
+	switch {
+	case r == f.rules:
+		f.challengedAt = 0
+	case r.better(f.rules) || (f.challengedAt > 0 && nowMicro-f.challengedAt >= claimMicro):
+		f.rules, f.challengedAt = r, 0
+	case f.challengedAt == 0:
+		f.challengedAt = nowMicro
+	}
+}
+
+// vote replaces what e's replica said before. It reports false when e is not
+// newer than that.
+func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
+	old, had := f.votes[e.Replica]
+	if had && old.seq >= e.Seq {
+		return false
+	}
+	f.tell(old, -1)
+	if e.Leaving {
+		delete(f.votes, e.Replica)
+		return true
+	}
+	if !had && len(f.votes) >= votesKept {
+		return true
+	}
+	if f.votes == nil {
+		f.votes = make(map[string]vote)
+	}
+	now := vote{e.Seq, e.Bad, e.Weight, nowMicro, e.ForMicro}
+	f.votes[e.Replica] = now
+	f.tell(now, 1)
+	return true
+}
+
+// tell adds a vote to the counters, or with sign -1 takes it out.
+func (f *Fleet) tell(v vote, sign int64) {
+	f.allWeight += sign * v.weight
+	if v.bad {
+		f.bad += sign
+		f.badWeight += sign * v.weight
+	}
+}
+
+func (f *Fleet) reached() bool {
+	needed := max(f.rules.MinReplicas*fullWeight*1000, f.rules.QuorumMille*f.allWeight)
+	return f.bad >= f.rules.MinReplicas && f.badWeight*1000 >= needed
+}
+
+// sweep forgets the votes whose evidence is too old.
+func (f *Fleet) sweep(nowMicro int64) {
+	f.sweptAt = nowMicro
+	f.bad, f.badWeight, f.allWeight = 0, 0, 0
+	for replica, v := range f.votes {
+		v.atMicro = min(v.atMicro, nowMicro)
+		if nowMicro-v.atMicro >= v.forMicro {
+			delete(f.votes, replica)
+			continue
+		}
+		f.votes[replica] = v
+		f.tell(v, 1)
+	}
+}
+
+// turn is the only place where the state changes: a new epoch, which voids
+// every vote and lease of the last one.
+func (f *Fleet) turn(to domain.State, nowMicro, forMicro int64) {
+	*f = Fleet{
+		rules: f.rules, challengedAt: f.challengedAt, growth: f.growth,
+		epoch: max(uint64(nowMicro), f.epoch+1), state: to,
+		atMicro: nowMicro, forMicro: forMicro, sweptAt: nowMicro,
+	}
+	if to == domain.StateClosed {
+		f.growth = 0
+	}
+}
+
+// View is what the breaker says at nowMicro to one who only looks.
+func (f *Fleet) View(nowMicro int64) View {
+	if f.epoch == noEpoch {
+		return View{}
+	}
+	return f.view(nowMicro, f.rules, false)
+}
+
+func (f *Fleet) view(nowMicro int64, r Rules, lost bool) View {
+	if f.epoch == noEpoch {
+		return View{Lost: lost}
+	}
+	v := View{Epoch: f.epoch, State: f.state, Lost: lost, Foreign: r != f.rules}
+	switch f.state {
+	case domain.StateOpen:
+		// A start in the future is one that the clock stepped back behind.
+		v.ForMicro = max(f.forMicro-max(nowMicro-f.atMicro, 0), 0)
+	case domain.StateHalfOpen:
+		v.ForMicro = f.leaseFree(nowMicro)
+	case domain.StateClosed:
+	}
+	return v
+}
+
+// leaseFree is how long it takes at most until a probe lease is free.
+func (f *Fleet) leaseFree(nowMicro int64) int64 {
+	if int64(len(f.leases)) < f.rules.Probes {
+		return 0
+	}
+	first := f.leases[0].rest(nowMicro)
+	for _, l := range f.leases[1:] {
+		first = min(first, l.rest(nowMicro))
+	}
+	return first
+}
+
+func (l lease) rest(nowMicro int64) int64 {
+	return max(l.forMicro-max(nowMicro-l.atMicro, 0), 0)
+}

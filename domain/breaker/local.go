@@ -1,0 +1,256 @@
+package breaker
+
+import (
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// A Local is one replica's layer of a breaker: a complete breaker over its own
+// calls. Its times are read from any clock that does not step back, as the time
+// since some start. It is not safe for concurrent use.
+type Local struct {
+	threshold  int64 // consecutive failures; 0 = off
+	ratioMille int64 // 0 = off
+	minCalls   int64
+	window     time.Duration
+	recovery   time.Duration
+	longest    time.Duration
+	probes     int
+	lease      time.Duration
+	successes  int
+
+	state     domain.State
+	epoch     uint64 // grows at each transition, and voids what was admitted before
+	until     time.Duration
+	growth    int
+	row       int64 // failures in a row
+	rowOfDep  int64 // those of the dependency
+	byDep     bool  // the last trip was the dependency's fault
+	lastDep   time.Duration
+	recent    window
+	out       []probe // half-open: leases out
+	nextProbe uint64
+	succeeded int
+}
+
+type probe struct {
+	token uint64
+	until time.Duration
+}
+
+// A Ticket is what Admit gave and Settle takes: which epoch a call belongs to,
+// and which probe it is.
+type Ticket struct{ epoch, probe uint64 }
+
+// NewLocal returns a closed breaker for a valid policy.
+func NewLocal(c domain.CircuitBreaker) Local {
+	l := Local{epoch: 1}
+	l.Configure(c)
+	return l
+}
+
+// Configure changes the numbers and keeps counts and state. A window of another
+// length starts empty.
+func (l *Local) Configure(c domain.CircuitBreaker) {
+	c = c.WithDefaults()
+	l.threshold, l.ratioMille = int64(c.FailureThreshold), mille(c.FailureRatio)
+	l.minCalls = int64(c.MinCalls)
+	l.recovery, l.longest = c.RecoveryTimeout, c.MaxRecoveryTimeout
+	l.probes, l.lease, l.successes = c.Probes, c.ProbeLease, c.SuccessThreshold
+	if l.window != c.Window {
+		l.window = c.Window
+		l.recent = window{slot: max(c.Window/slots, 1)}
+	}
+}
+
+// State is the state as at the last call to another method: an open breaker
+// becomes half-open when a call is admitted, not by itself.
+func (l *Local) State() domain.State { return l.state }
+
+// RetryAfter is how long an open breaker stays so.
+func (l *Local) RetryAfter(now time.Duration) time.Duration {
+	if l.state != domain.StateOpen {
+		return 0
+	}
+	return max(l.until-now, 0)
+}
+
+// Admit asks for one call. When ok is false it must not be made, and
+// retryAfter is when asking again is useful.
+func (l *Local) Admit(now time.Duration) (t Ticket, ok bool, retryAfter time.Duration) {
+	if l.state == domain.StateOpen {
+		if now < l.until {
+			return Ticket{}, false, l.until - now
+		}
+		l.turn(domain.StateHalfOpen)
+	}
+	if l.state == domain.StateClosed {
+		return Ticket{epoch: l.epoch}, true, 0
+	}
+	return l.admitProbe(now)
+}
+
+func (l *Local) admitProbe(now time.Duration) (t Ticket, ok bool, retryAfter time.Duration) {
+	l.dropExpired(now)
+	if len(l.out) >= l.probes {
+		return Ticket{}, false, l.out[0].until - now
+	}
+	l.nextProbe++
+	l.out = append(l.out, probe{l.nextProbe, now + l.lease})
+	return Ticket{l.epoch, l.nextProbe}, true, 0
+}
+
+// dropExpired gives the slots of hung probes back. They are in order of time.
+func (l *Local) dropExpired(now time.Duration) {
+	n := 0
+	for n < len(l.out) && l.out[n].until <= now {
+		n++
+	}
+	l.out = append(l.out[:0], l.out[n:]...)
+}
+
+// Epoch grows at each transition; 0 is never used.
+func (l *Local) Epoch() uint64 { return l.epoch }
+
+// ClosedTicket is what Admit gives in the closed epoch of that number.
+func ClosedTicket(epoch uint64) Ticket { return Ticket{epoch: epoch} }
+
+// IsProbe reports whether the call was admitted while half-open.
+func (t Ticket) IsProbe() bool { return t.probe != 0 }
+
+// Settle takes the outcome of a call that Admit let through. One of an earlier
+// epoch counts for nothing, nor does a probe whose lease is over.
+func (l *Local) Settle(now time.Duration, t Ticket, o domain.Outcome) {
+	if t.epoch != l.epoch {
+		return
+	}
+	if l.state == domain.StateHalfOpen {
+		l.settleProbe(now, t, o)
+		return
+	}
+	l.count(now, o)
+	if l.reached(l.row, l.recent.sum.calls+l.recent.sum.own, l.recent.sum.failures+l.recent.sum.own) {
+		l.byDep = l.reached(l.rowOfDep, l.recent.sum.calls, l.recent.sum.failures)
+		l.open(now)
+	}
+}
+
+func (l *Local) count(now time.Duration, o domain.Outcome) {
+	switch o {
+	case domain.Success:
+		l.row, l.rowOfDep, l.lastDep = 0, 0, now
+		l.recent.count(now, tally{calls: 1})
+	case domain.Failure:
+		l.row++
+		l.rowOfDep++
+		l.lastDep = now
+		l.recent.count(now, tally{calls: 1, failures: 1})
+	case domain.LocalFailure:
+		l.row++
+		l.recent.count(now, tally{own: 1})
+	case domain.Ignored:
+		l.recent.advance(now)
+	}
+}
+
+// reached applies both trip rules, in whole numbers: exactly the ratio counts.
+func (l *Local) reached(row, calls, failures int64) bool {
+	if l.threshold > 0 && row >= l.threshold {
+		return true
+	}
+	return l.ratioMille > 0 && calls >= l.minCalls && failures*1000 >= l.ratioMille*calls && failures > 0
+}
+
+func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
+	l.dropExpired(now)
+	at := -1
+	for i, p := range l.out {
+		if p.token == t.probe {
+			at = i
+		}
+	}
+	if at < 0 {
+		return
+	}
+	l.out = append(l.out[:at], l.out[at+1:]...)
+	switch o {
+	case domain.Success:
+		l.lastDep = now
+		if l.succeeded++; l.succeeded >= l.successes {
+			l.close()
+		}
+	case domain.Failure:
+		l.lastDep = now
+		l.byDep = true
+		l.open(now)
+	case domain.LocalFailure:
+		l.byDep = false
+		l.open(now)
+	case domain.Ignored: // the slot is back, and nothing was learnt
+	}
+}
+
+// open trips, for longer each time in a row.
+func (l *Local) open(now time.Duration) {
+	d := l.recovery
+	for range l.growth {
+		if d >= l.longest {
+			break
+		}
+		d *= 2
+	}
+	l.growth++
+	l.until = now + min(d, l.longest)
+	l.turn(domain.StateOpen)
+}
+
+func (l *Local) close() {
+	l.growth = 0
+	l.recent.clear()
+	l.turn(domain.StateClosed)
+}
+
+// turn is the only place where the state changes.
+func (l *Local) turn(to domain.State) {
+	l.state = to
+	l.epoch++
+	l.out = l.out[:0]
+	l.row, l.rowOfDep, l.succeeded = 0, 0, 0
+}
+
+// Absorb hands the layer over to the fleet's, which left closed or came back to
+// it: a trip that was the dependency's fault ends, since one timer is enough,
+// and the window starts empty. A trip of own origin stays.
+func (l *Local) Absorb() {
+	if l.state == domain.StateClosed || l.byDep {
+		l.close()
+	}
+}
+
+// HoldOpen keeps the layer open until the given time, when the fleet's state
+// was lost while it was open: a flush must not be a stampede.
+func (l *Local) HoldOpen(until time.Duration) {
+	l.until, l.byDep = until, true
+	l.turn(domain.StateOpen)
+}
+
+// Evidence is what this replica may tell the fleet at now: its window of calls
+// that the dependency answered for, how much it weighs, and for how long. See
+// the fleet's rules in [Fleet.Report].
+func (l *Local) Evidence(now time.Duration) Evidence {
+	l.recent.advance(now)
+	e := Evidence{Calls: l.recent.sum.calls, Failures: l.recent.sum.failures}
+	rest := l.lastDep + l.window - now
+	switch tripped := l.state != domain.StateClosed; {
+	case rest <= 0 || (tripped && !l.byDep):
+		return e // says nothing: too old, or its own trouble
+	case tripped:
+		e.Weight, e.Bad = fullWeight, true
+	default:
+		e.Weight = min(fullWeight, fullWeight*e.Calls/l.minCalls)
+		e.Bad = l.ratioMille > 0 && e.Failures > 0 && e.Failures*1000 >= l.ratioMille*e.Calls
+	}
+	e.ForMicro = rest.Microseconds()
+	return e
+}

@@ -1,0 +1,169 @@
+package breaker
+
+import "github.com/holdfast-go/holdfast/domain"
+
+// A ProbeAsk asks for a probe lease, or settles one.
+type ProbeAsk struct {
+	Replica string
+	Known   uint64 // the epoch that the asker knows, or that the lease belongs to
+	Token   uint64 // made by the asker; the same token is the same lease
+	Settle  bool   // the probe ended
+	Outcome domain.Outcome
+}
+
+// A ProbeAnswer answers a ProbeAsk.
+type ProbeAnswer struct {
+	Granted  bool
+	ForMicro int64 // how long the lease still lasts
+	View     View  // afterwards
+}
+
+// Probe grants and settles probe leases. An open breaker whose time has passed
+// becomes half-open when a probe is asked for. Half-open ends by what the
+// replicas that asked have seen:
+//
+//   - It closes after enough successes, when enough replicas saw an end of a
+//     probe and at least as many saw success as did not.
+//   - It reopens, for longer, when enough replicas saw only failed or expired
+//     probes, and more than saw success; or after HalfOpenMicro, when any probe
+//     ended and none is out.
+//
+// Enough replicas is MinReplicas at first, and after a while those that asked.
+func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, moved bool) {
+	if f.epoch == noEpoch && a.Known == noEpoch {
+		return ProbeAnswer{}, false
+	}
+	if lost, begun := f.enter(nowMicro, r, a.Known); lost {
+		answer.View = f.view(nowMicro, r, true)
+		return answer, begun
+	}
+	epoch := f.epoch
+	if !a.Settle && f.state == domain.StateOpen && nowMicro-f.atMicro >= f.forMicro {
+		f.turn(domain.StateHalfOpen, nowMicro, f.rules.HalfOpenMicro)
+	}
+	if f.state == domain.StateHalfOpen {
+		f.expire(nowMicro)
+		f.halfOpen(nowMicro, a, &answer)
+	}
+	wait := answer.View.ForMicro
+	answer.View = f.view(nowMicro, r, false)
+	answer.View.ForMicro = max(answer.View.ForMicro, wait)
+	return answer, f.epoch != epoch
+}
+
+// halfOpen grants or settles, and decides whether half-open is over. In
+// answer.View it leaves only how long the asker has to wait.
+func (f *Fleet) halfOpen(nowMicro int64, a ProbeAsk, answer *ProbeAnswer) {
+	if f.decide(nowMicro) {
+		return
+	}
+	if a.Settle {
+		if f.settle(a) {
+			f.decide(nowMicro)
+		}
+		return
+	}
+	answer.Granted, answer.ForMicro = f.grant(nowMicro, a)
+	if !answer.Granted && f.seen[a.Replica] == sawNoSuccess {
+		answer.View.ForMicro = f.rules.probeWait()
+	}
+}
+
+// expire counts the probes whose lease is over as failed.
+func (f *Fleet) expire(nowMicro int64) {
+	kept := f.leases[:0]
+	for _, l := range f.leases {
+		if nowMicro-l.atMicro < l.forMicro {
+			kept = append(kept, l)
+			continue
+		}
+		f.mark(l.replica, sawNoSuccess)
+	}
+	f.leases = kept
+}
+
+// mark records what became of a replica's probe; a success stays one.
+func (f *Fleet) mark(replica string, as byte) {
+	was := f.seen[replica]
+	if was == as || was == sawSuccess {
+		return
+	}
+	if was == 0 {
+		f.asked++
+	}
+	if was == sawNoSuccess {
+		f.failed--
+	}
+	switch as {
+	case sawSuccess:
+		f.good++
+	case sawNoSuccess:
+		f.failed++
+	}
+	if f.seen == nil {
+		f.seen = make(map[string]byte)
+	}
+	f.seen[replica] = as
+}
+
+// grant gives a lease, unless they are all out or this replica saw a probe fail
+// in this epoch. The same token is the same lease.
+func (f *Fleet) grant(nowMicro int64, a ProbeAsk) (granted bool, forMicro int64) {
+	for _, l := range f.leases {
+		if l.token == a.Token {
+			return true, l.rest(nowMicro)
+		}
+	}
+	if f.seen[a.Replica] == 0 {
+		f.mark(a.Replica, askedOnly)
+	}
+	if f.seen[a.Replica] == sawNoSuccess || int64(len(f.leases)) >= f.rules.Probes {
+		return false, 0
+	}
+	f.leases = append(f.leases, lease{a.Token, a.Replica, nowMicro, f.rules.LeaseMicro})
+	return true, f.rules.LeaseMicro
+}
+
+// settle takes a lease back. It reports false when there is none: it expired,
+// or belongs to an earlier epoch.
+func (f *Fleet) settle(a ProbeAsk) bool {
+	if a.Known != f.epoch {
+		return false
+	}
+	for i, l := range f.leases {
+		if l.token != a.Token {
+			continue
+		}
+		f.leases = append(f.leases[:i], f.leases[i+1:]...)
+		switch a.Outcome {
+		case domain.Success:
+			f.succeeded++
+			f.mark(l.replica, sawSuccess)
+		case domain.Failure:
+			f.mark(l.replica, sawNoSuccess)
+		case domain.LocalFailure, domain.Ignored: // the slot is back, and nothing was learnt
+		}
+		return true
+	}
+	return false
+}
+
+// decide ends half-open, or reports false.
+func (f *Fleet) decide(nowMicro int64) bool {
+	since := nowMicro - f.atMicro
+	enough := f.rules.MinReplicas
+	if since >= f.rules.probeWait() {
+		enough = max(1, min(enough, f.asked))
+	}
+	switch {
+	case f.succeeded >= f.rules.Successes && f.good+f.failed >= enough && f.good >= f.failed:
+		f.turn(domain.StateClosed, nowMicro, 0)
+	case f.failed >= enough && f.failed > f.good,
+		since > f.forMicro && f.good+f.failed > 0 && len(f.leases) == 0:
+		f.growth++
+		f.turn(domain.StateOpen, nowMicro, f.rules.recovery(f.growth))
+	default:
+		return false
+	}
+	return true
+}

@@ -1,0 +1,99 @@
+// Package breaker is the two state machines of a circuit breaker: [Local], the
+// layer of one replica, and [Fleet], the layer that all replicas share. Both
+// are pure: the time is an argument, and there is no lock and no I/O.
+//
+// Fleet is the twin of scripts/lua/breaker_report.lua and breaker_probe.lua;
+// the conformance suite of store/storetest holds them together.
+package breaker
+
+import (
+	"math"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// Rules are the numbers of the fleet's layer, compiled. Stored beside a breaker
+// they are a claim: whose numbers decide. Rules are compared with ==.
+type Rules struct {
+	Version          int64
+	MinReplicas      int64 // bad replicas needed to open
+	QuorumMille      int64 // thousandths of all weight that they must have
+	WindowMicro      int64
+	RecoveryMicro    int64
+	MaxRecoveryMicro int64
+	Probes           int64
+	LeaseMicro       int64
+	Successes        int64
+	HalfOpenMicro    int64
+}
+
+// Compile returns the rules of a valid policy; else what its Validate says.
+func Compile(c domain.CircuitBreaker) (Rules, error) {
+	if err := c.Validate(); err != nil {
+		return Rules{}, err
+	}
+	c = c.WithDefaults()
+	r := Rules{
+		Version:          c.Version,
+		MinReplicas:      int64(c.MinReplicas),
+		QuorumMille:      mille(c.Quorum),
+		WindowMicro:      c.Window.Microseconds(),
+		RecoveryMicro:    c.RecoveryTimeout.Microseconds(),
+		MaxRecoveryMicro: c.MaxRecoveryTimeout.Microseconds(),
+		Probes:           int64(c.Probes),
+		LeaseMicro:       c.ProbeLease.Microseconds(),
+		Successes:        int64(c.SuccessThreshold),
+		HalfOpenMicro:    c.MaxHalfOpen.Microseconds(),
+	}
+	if c.Sharing == domain.ShareAny {
+		r.MinReplicas, r.QuorumMille = 1, 0
+	}
+	return r, nil
+}
+
+// mille is a ratio in thousandths, in which ratios are compared exactly.
+func mille(ratio float64) int64 { return int64(math.Round(ratio * 1000)) }
+
+// numbers are all of r, in the order in which the protocol writes them.
+func (r Rules) numbers() [10]int64 {
+	return [...]int64{
+		r.Version, r.MinReplicas, r.QuorumMille, r.WindowMicro, r.RecoveryMicro,
+		r.MaxRecoveryMicro, r.Probes, r.LeaseMicro, r.Successes, r.HalfOpenMicro,
+	}
+}
+
+// Numbers appends all of r to dst, in the order of the protocol: version, then
+// the others as they stand in the struct.
+func (r Rules) Numbers(dst []int64) []int64 {
+	n := r.numbers()
+	return append(dst, n[:]...)
+}
+
+// better reports whether r wins over the stored rules at once: by a higher
+// version; at equal versions by the first number that is larger, which is a
+// strict total order, so that replicas which disagree settle on one claim.
+func (r Rules) better(stored Rules) bool {
+	mine, theirs := r.numbers(), stored.numbers()
+	for i := range mine {
+		if mine[i] != theirs[i] {
+			return mine[i] > theirs[i]
+		}
+	}
+	return false
+}
+
+// probeWait is how long after the start of half-open it waits for as many
+// replicas as opened it to ask for a probe.
+func (r Rules) probeWait() int64 { return min(r.LeaseMicro, r.RecoveryMicro/4) }
+
+// recovery is how long it stays open after growth reopenings in a row.
+func (r Rules) recovery(growth int64) int64 {
+	d := r.RecoveryMicro
+	for range growth {
+		if d >= r.MaxRecoveryMicro {
+			break
+		}
+		d *= 2
+	}
+	return min(d, r.MaxRecoveryMicro)
+}

@@ -1,0 +1,183 @@
+package bucket
+
+// The constants of the protocol, in µs.
+const (
+	skewMicro  = 5_000_000  // a bucket further in the future than this is re-based
+	turnMicro  = 1_000_000  // the longest turn that is handed out
+	claimMicro = 60_000_000 // a claim that nobody brought for so long falls
+)
+
+// billsKept is how many bills a bucket remembers, to charge each once.
+const billsKept = 8
+
+// A State is one bucket as it is stored. The zero State is a bucket that is not
+// there, which is the same as a full one. Times beside AtMicro are lengths, so
+// that a clock which steps back moves them all.
+type State struct {
+	Credits    int64 // from -Rule.Full (a debt) to Rule.Full
+	AtMicro    int64 // the store's clock, Unix µs, at which all this was true
+	Rule       Rule  // whose numbers decide
+	Turn       int64 // µs after AtMicro up to which turns are handed out
+	Challenged int64 // µs for which another rule was brought and this one was not; 0 = it was not challenged
+	Bills      [billsKept]uint64
+}
+
+// An Ask is one question to a bucket.
+type Ask struct {
+	// Cost is what one call takes, in tokens. 0 peeks and changes nothing.
+	Cost int64
+	// Count is how many calls of Cost each are asked for, one after the other.
+	Count int64
+	// Turn says that the asker stays silent for as long as the answer to a
+	// denial says, and so is given its turn among the others who were denied.
+	Turn bool
+	// Bill, when not 0, makes this a charge for tokens that were admitted while
+	// the store was out of reach: Cost tokens are taken once for each Bill,
+	// into debt where they are not there, but never below an empty bucket's
+	// worth of it. Count is then 1 and is always granted.
+	Bill uint64
+}
+
+// An Answer answers one Ask.
+type Answer struct {
+	Granted    int64 // the first so many of Count
+	Remaining  int64 // whole tokens left
+	RetryMicro int64 // µs until asking again is useful, when not all were granted; Never
+}
+
+// Never is the RetryMicro of a cost above the burst.
+const Never = -1
+
+// Decide answers asks in order, at the time nowMicro of the store's clock, for
+// a caller that brings the rule r, and leaves the bucket as it is afterwards.
+// It reports whether the bucket changed: when it did not, *st is as it was.
+// len(answers) must be at least len(asks).
+func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (changed bool) {
+	next := *st
+	changed = next.enter(nowMicro, r)
+	turn, denied := next.Turn, false
+	for i, ask := range asks {
+		var wrote bool
+		answers[i], wrote = next.answer(ask)
+		changed = changed || wrote
+		if answers[i].Granted == ask.Count {
+			continue
+		}
+		if ask.Turn && answers[i].RetryMicro != Never {
+			denied = true
+			answers[i].RetryMicro = max(answers[i].RetryMicro, turn)
+		}
+	}
+	if denied {
+		next.Turn = min(turn+next.Rule.TokenMicro(), turnMicro)
+		changed = true
+	}
+	if changed {
+		*st = next
+	}
+	return changed
+}
+
+// enter brings st to nowMicro and settles whose rule decides. It reports
+// whether that must be kept: the passing of time alone need not.
+func (st *State) enter(nowMicro int64, r Rule) (changed bool) {
+	if st.Rule == (Rule{}) {
+		*st = State{Credits: r.Full, AtMicro: nowMicro, Rule: r}
+		return false
+	}
+	st.advance(nowMicro)
+	if st.Credits == st.Rule.Full && st.Turn == 0 {
+		*st = State{Credits: r.Full, AtMicro: st.AtMicro, Rule: r}
+		return false
+	}
+	return st.claim(r)
+}
+
+// advance refills st up to nowMicro. A clock that stepped back refills nothing;
+// one that is far behind the bucket re-bases it.
+func (st *State) advance(nowMicro int64) {
+	if st.AtMicro-nowMicro > skewMicro {
+		st.AtMicro = nowMicro
+	}
+	elapsed := nowMicro - st.AtMicro
+	if elapsed <= 0 {
+		return
+	}
+	st.AtMicro = nowMicro
+	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
+	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)
+	st.Turn = max(st.Turn-elapsed, 0)
+	if st.Challenged > 0 {
+		st.Challenged = min(st.Challenged+elapsed, claimMicro)
+	}
+}
+
+// claim settles whose rule decides when r is brought.
+func (st *State) claim(r Rule) (changed bool) {
+	switch {
+	case r == st.Rule:
+		changed = st.Challenged != 0
+		st.Challenged = 0
+		return changed
+	case r.better(st.Rule) || st.Challenged >= claimMicro:
+		st.Credits = r.rescale(st.Rule, st.Credits)
+		st.Rule, st.Challenged = r, 0
+		return true
+	case st.Challenged == 0:
+		st.Challenged = 1
+		return true
+	default:
+		return false
+	}
+}
+
+func (st *State) answer(ask Ask) (a Answer, wrote bool) {
+	switch {
+	case ask.Bill != 0:
+		return Answer{Granted: ask.Count, Remaining: st.remaining()}, st.charge(ask.Bill, ask.Cost)
+	case ask.Cost == 0:
+		return Answer{Granted: ask.Count, Remaining: st.remaining(), RetryMicro: st.waitFor(st.Rule.Worth)}, false
+	case ask.Cost > st.Rule.Burst():
+		return Answer{Remaining: st.remaining(), RetryMicro: Never}, false
+	}
+	want := ask.Cost * st.Rule.Worth
+	if st.Credits > 0 {
+		a.Granted = min(ask.Count, st.Credits/want)
+		st.Credits -= a.Granted * want
+	}
+	if a.Granted < ask.Count {
+		a.RetryMicro = st.waitFor(want)
+	}
+	a.Remaining = st.remaining()
+	return a, a.Granted > 0
+}
+
+// charge takes tokens for a bill that was not charged yet.
+func (st *State) charge(bill uint64, tokens int64) (wrote bool) {
+	for _, paid := range st.Bills {
+		if paid == bill {
+			return false
+		}
+	}
+	copy(st.Bills[1:], st.Bills[:billsKept-1])
+	st.Bills[0] = bill
+	st.Credits -= min(tokens, st.Rule.Burst()) * st.Rule.Worth
+	st.Credits = max(st.Credits, -st.Rule.Full)
+	return true
+}
+
+func (st *State) remaining() int64 { return max(st.Credits, 0) / st.Rule.Worth }
+
+// waitFor is the time until want credits are there, in µs, rounded up.
+func (st *State) waitFor(want int64) int64 {
+	if st.Credits >= want {
+		return 0
+	}
+	return ceilDiv(want-st.Credits, st.Rule.Earn)
+}
+
+// FullMicro is the time after AtMicro from which st is the same as a bucket
+// that is not there: it is full and no turn is out.
+func (st *State) FullMicro() int64 {
+	return max(ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn), st.Turn)
+}

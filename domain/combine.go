@@ -1,0 +1,56 @@
+package domain
+
+// combined is one policy around another. Nested pairs, and not a slice, keep
+// policies comparable: a policy that holds a slice would panic as a map key.
+type combined struct{ outer, inner Policy }
+
+// Combine nests policies, outermost first: the order written is the order run.
+// Nothing is dropped, merged or reordered, the same kind may stand several
+// times, and a Combine may stand inside another. A nil policy anywhere makes
+// the whole invalid.
+//
+//	Combine(Timeout{…}, Retry{…}) // one deadline for the whole series
+//	Combine(Retry{…}, Timeout{…}) // a deadline for each attempt
+func Combine(outermost Policy, inner ...Policy) Policy {
+	if len(inner) == 0 {
+		return outermost
+	}
+	return combined{outer: outermost, inner: Combine(inner[0], inner[1:]...)}
+}
+
+// Layers returns the policies of p that Combine does not make, outermost first;
+// p itself where it is not combined. A nil policy stays in its place as nil.
+func Layers(p Policy) []Policy {
+	c, ok := p.(combined)
+	if !ok {
+		return []Policy{p}
+	}
+	return append(Layers(c.outer), Layers(c.inner)...)
+}
+
+// Validate reports the first invalid layer, outermost first.
+func (c combined) Validate() error {
+	for _, layer := range Layers(c) {
+		if layer == nil {
+			return invalid("combine", "policy", "is nil; say None for no protection")
+		}
+		if err := layer.Validate(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// String joins the layers with " > ", outermost first.
+func (c combined) String() string {
+	return text(c.outer) + " > " + text(c.inner)
+}
+
+func text(p Policy) string {
+	if p == nil {
+		return "<nil>"
+	}
+	return p.String()
+}
+
+func (combined) policy() {}

@@ -1,0 +1,167 @@
+package domain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+)
+
+// The sentinels, for errors.Is. Each typed error below matches its own.
+var (
+	ErrTimeout          = errors.New("timeout")
+	ErrRetryExhausted   = errors.New("retry exhausted")
+	ErrCircuitOpen      = errors.New("circuit open")
+	ErrRateLimited      = errors.New("rate limited")
+	ErrCostTooHigh      = errors.New("cost above burst")  // no wait would help
+	ErrKeyMissing       = errors.New("key missing")       // a keyed limit was called without its key
+	ErrStoreUnavailable = errors.New("store unavailable") // it could not decide
+	ErrStoreConfig      = errors.New("store misconfigured")
+	ErrInvalidPolicy    = errors.New("invalid policy")
+	ErrConflict         = errors.New("conflicting settings") // one name, two settings
+	ErrClosed           = errors.New("closed")
+)
+
+// A PolicyError says which field of which policy cannot be meant. It matches
+// [ErrInvalidPolicy].
+type PolicyError struct {
+	Policy string // the kind, such as "retry"
+	Field  string // such as "Backoff.Initial"
+	Reason string // such as "is negative"
+}
+
+func invalid(policy, field, reason string) error {
+	return &PolicyError{Policy: policy, Field: field, Reason: reason}
+}
+
+func (e *PolicyError) Error() string {
+	return fmt.Sprintf("%s: %s.%s %s", ErrInvalidPolicy, e.Policy, e.Field, e.Reason)
+}
+
+// Is reports whether target is ErrInvalidPolicy.
+func (e *PolicyError) Is(target error) bool { return target == ErrInvalidPolicy }
+
+// A TimeoutError says that a Timeout policy's deadline passed before the
+// function returned. It matches [ErrTimeout] and context.DeadlineExceeded, and
+// the function's own error. The caller's own deadline is not a TimeoutError.
+type TimeoutError struct {
+	After time.Duration // the policy's Duration
+	Err   error         // what the function returned
+}
+
+func (e *TimeoutError) Error() string {
+	return fmt.Sprintf("%s after %s", ErrTimeout, e.After)
+}
+
+// Is reports whether target is ErrTimeout or context.DeadlineExceeded.
+func (e *TimeoutError) Is(target error) bool {
+	return target == ErrTimeout || target == context.DeadlineExceeded
+}
+
+// Unwrap returns what the function returned.
+func (e *TimeoutError) Unwrap() error { return e.Err }
+
+// Timeout returns true, as net.Error has it.
+func (*TimeoutError) Timeout() bool { return true }
+
+// Outcome returns Failure: a dependency that is too slow has failed.
+func (*TimeoutError) Outcome() Outcome { return Failure }
+
+// Retryable returns true, whatever the function returned.
+func (*TimeoutError) Retryable() bool { return true }
+
+// A RetryExhaustedError says that a Retry policy gave up after a retryable
+// error: its attempts, or its MaxElapsed, ran out. It matches
+// [ErrRetryExhausted] and the last error.
+type RetryExhaustedError struct {
+	Attempts int   // how often the operation ran
+	Err      error // the last attempt's error
+}
+
+func (e *RetryExhaustedError) Error() string {
+	return fmt.Sprintf("%s after %d attempts: %v", ErrRetryExhausted, e.Attempts, e.Err)
+}
+
+// Is reports whether target is ErrRetryExhausted.
+func (e *RetryExhaustedError) Is(target error) bool { return target == ErrRetryExhausted }
+
+// Unwrap returns the last attempt's error.
+func (e *RetryExhaustedError) Unwrap() error { return e.Err }
+
+// A CircuitOpenError is a breaker's refusal. It matches [ErrCircuitOpen].
+type CircuitOpenError struct {
+	Name       string
+	Scope      Scope         // whose layer refused: this replica, the fleet or an operator
+	RetryAfter time.Duration // when a call may next be let through; 0 when not known
+}
+
+func (e *CircuitOpenError) Error() string {
+	return fmt.Sprintf("%s: %q (%s), retry after %s", ErrCircuitOpen, e.Name, e.Scope, e.RetryAfter)
+}
+
+// Is reports whether target is ErrCircuitOpen.
+func (e *CircuitOpenError) Is(target error) bool { return target == ErrCircuitOpen }
+
+// Outcome returns Ignored: the dependency was not called.
+func (*CircuitOpenError) Outcome() Outcome { return Ignored }
+
+func (e *CircuitOpenError) retryAfter() time.Duration { return e.RetryAfter }
+
+// A RateLimitedError is a limit's refusal. It matches [ErrRateLimited].
+type RateLimitedError struct {
+	Name       string
+	Key        string // of a keyed limit, as the caller gave it
+	Degraded   bool   // the store did not decide: the limit's Outage did
+	RetryAfter time.Duration
+}
+
+func (e *RateLimitedError) Error() string {
+	if e.Key != "" {
+		return fmt.Sprintf("%s: %q for key %q, retry after %s", ErrRateLimited, e.Name, e.Key, e.RetryAfter)
+	}
+	return fmt.Sprintf("%s: %q, retry after %s", ErrRateLimited, e.Name, e.RetryAfter)
+}
+
+// Is reports whether target is ErrRateLimited.
+func (e *RateLimitedError) Is(target error) bool { return target == ErrRateLimited }
+
+// Outcome returns Ignored: the dependency was not called.
+func (*RateLimitedError) Outcome() Outcome { return Ignored }
+
+func (e *RateLimitedError) retryAfter() time.Duration { return e.RetryAfter }
+
+// A StoreError says that a store could not decide. It matches [ErrStoreConfig]
+// when the cause is permissions, a password or TLS, else [ErrStoreUnavailable],
+// and its cause.
+type StoreError struct {
+	Op     string // what was asked, such as "bucket take"
+	Name   string // the breaker or limit; "" when it concerns the store as a whole
+	Config bool   // the cause is configuration: trying again does not help
+	Entity bool   // the trouble is with this one entity; the store itself answered
+	Err    error
+}
+
+func (e *StoreError) Error() string {
+	kind := ErrStoreUnavailable
+	if e.Config {
+		kind = ErrStoreConfig
+	}
+	if e.Name == "" {
+		return fmt.Sprintf("%s: %s: %v", kind, e.Op, e.Err)
+	}
+	return fmt.Sprintf("%s: %s %q: %v", kind, e.Op, e.Name, e.Err)
+}
+
+// Is reports whether target is the sentinel that fits the cause.
+func (e *StoreError) Is(target error) bool {
+	if e.Config {
+		return target == ErrStoreConfig
+	}
+	return target == ErrStoreUnavailable
+}
+
+// Unwrap returns the cause.
+func (e *StoreError) Unwrap() error { return e.Err }
+
+// Outcome returns Ignored: the dependency was not called.
+func (*StoreError) Outcome() Outcome { return Ignored }

@@ -1,0 +1,59 @@
+package domain
+
+import "time"
+
+// An EventKind says what happened.
+type EventKind uint8
+
+// The kinds of event.
+const (
+	// EventBreaker: a breaker went From one State To another, in Scope.
+	EventBreaker EventKind = iota + 1
+	// EventStoreDown: the store stopped answering; limits do what their Outage
+	// says, breakers fall back to their local layer. Reason has the last error.
+	EventStoreDown
+	// EventStoreUp: the store answers again.
+	EventStoreUp
+	// EventStoreConfig: the store refused for permissions, a password or TLS.
+	// Someone has to mend it; Reason has the error.
+	EventStoreConfig
+	// EventSettings: replicas declare different numbers for the limit or
+	// breaker Name; the stored ones decide.
+	EventSettings
+	// EventLost: the shared state of breaker Name was lost (a flush, a
+	// failover) and starts afresh.
+	EventLost
+)
+
+// String returns the kind in a word or two, such as "store down".
+func (k EventKind) String() string {
+	switch k {
+	case EventBreaker:
+		return "breaker"
+	case EventStoreDown:
+		return "store down"
+	case EventStoreUp:
+		return "store up"
+	case EventStoreConfig:
+		return "store misconfigured"
+	case EventSettings:
+		return "settings differ"
+	case EventLost:
+		return "state lost"
+	default:
+		return "unknown"
+	}
+}
+
+// An Event is an edge: something that changed, told once by each replica that
+// saw it. Fields that do not belong to its Kind are zero.
+type Event struct {
+	Kind       EventKind
+	Name       string // of the breaker or limit
+	Replica    string // who tells
+	From, To   State
+	Scope      Scope
+	Epoch      uint64
+	RetryAfter time.Duration // how long an open breaker stays so, as far as known
+	Reason     string
+}

@@ -1,0 +1,44 @@
+package port
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain/bucket"
+)
+
+// A BucketStore keeps the buckets of limits.
+type BucketStore interface {
+	// Take answers each request by the rules of package bucket.
+	Take(ctx context.Context, in []TakeRequest, out []TakeReply)
+}
+
+// A TakeRequest asks one bucket. See [bucket.Ask] for its last part.
+type TakeRequest struct {
+	Bucket ID
+	Rule   bucket.Rule // the caller's numbers; the stored ones may decide
+	bucket.Ask
+}
+
+// A TakeReply answers a TakeRequest.
+type TakeReply struct {
+	Granted    int64         // the first so many of Count
+	Remaining  int64         // whole tokens left
+	RetryAfter time.Duration // when Granted is below Count: how long to wait before asking again
+	TooHigh    bool          // Cost is above the burst of the rule in force: no wait helps
+	Foreign    bool          // another rule than the caller's decided
+	Err        error         // the store could not decide; the rest is then zero
+}
+
+// A Binder is a BucketStore in this process: it hands out buckets that decide
+// at once, without I/O, and need no merging of calls.
+type Binder interface {
+	// Bind returns the bucket of id under r. It must not be nil.
+	Bind(id ID, r bucket.Rule) BoundBucket
+}
+
+// A BoundBucket is one bucket of a Binder. It is safe for concurrent use.
+type BoundBucket interface {
+	// Take answers one ask, as BucketStore.Take does.
+	Take(ask bucket.Ask) TakeReply
+}

@@ -1,0 +1,23 @@
+package port
+
+// Stores is what one store offers. A nil field is a missing capability.
+type Stores struct {
+	Buckets  BucketStore
+	Breakers BreakerStore
+	Views    ViewSource
+	Members  MemberStore
+}
+
+// An ID identifies one entity of a store: a bucket or a breaker.
+type ID struct {
+	Name string // as domain.ValidateName has it
+	Key  string // any bytes, any length; "" when the entity has no key
+}
+
+// A Sharder is a store whose entities live on several nodes that fail apart.
+// A store port may implement it; without it everything is on shard 0.
+type Sharder interface {
+	// Shard returns the number of the node, or group of nodes, that id lives
+	// on. It is opaque, small, and does no I/O.
+	Shard(id ID) uint32
+}

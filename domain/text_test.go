@@ -1,0 +1,95 @@
+package domain_test
+
+import (
+	"fmt"
+	"testing"
+	"time"
+
+	hold "github.com/holdfast-go/holdfast/domain"
+)
+
+func TestPolicyText(t *testing.T) {
+	t.Parallel()
+	jittered := hold.Fixed(90 * time.Second)
+	jittered.Jitter = hold.PlusMinus(0.25)
+	for want, p := range map[string]hold.Policy{
+		"none":                               hold.None{},
+		"retry()":                            hold.Retry{},
+		"retry(max_attempts=-1)":             hold.Retry{MaxAttempts: hold.UnlimitedAttempts},
+		"timeout(2s)":                        hold.Timeout{Duration: 2 * time.Second},
+		"timeout(2m)":                        hold.Timeout{Duration: 2 * time.Minute},
+		"timeout(1h30m)":                     hold.Timeout{Duration: 90 * time.Minute},
+		"timeout(1h)":                        hold.Timeout{Duration: time.Hour},
+		"rate_limit(100/s, burst=20)":        hold.RateLimit{Limit: hold.PerSecond(100).WithBurst(20)},
+		"rate_limit(5/m)":                    hold.RateLimit{Limit: hold.PerMinute(5)},
+		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},
+		"rate_limit(1/1m30s, name=a)":        hold.RateLimit{Name: "a", Limit: hold.Per(1, 90*time.Second)},
+		"circuit_breaker(name=payments)":     hold.CircuitBreaker{Name: "payments"},
+		"circuit_breaker(sharing=local)":     hold.CircuitBreaker{Sharing: hold.ShareLocal},
+		"timeout(2s) > retry() > <nil>":      hold.Combine(hold.Timeout{Duration: 2 * time.Second}, hold.Retry{}, nil),
+		"none > retry() > none":              hold.Combine(hold.Combine(hold.None{}, hold.Retry{}), hold.None{}),
+		"retry(backoff=linear(jitter=none))": hold.Retry{Backoff: hold.Linear(0, 0)},
+		"retry(backoff=fixed(initial=1m30s, jitter=0.25), max_elapsed=1h)": hold.Retry{
+			Backoff: jittered, MaxElapsed: time.Hour,
+		},
+		"retry(backoff=exponential(initial=1s, multiplier=1.5, max=1m))": hold.Retry{
+			Backoff: hold.Exponential(time.Second, 1.5, time.Minute),
+		},
+		"retry(backoff=decorrelated(initial=1s, max=1m))": hold.Retry{Backoff: hold.Decorrelated(time.Second, time.Minute)},
+		"rate_limit(1/s, keyed=true, outage=closed, version=7)": hold.RateLimit{
+			Limit: hold.PerSecond(1), Keyed: true, Outage: hold.OutageClosed, Version: 7,
+		},
+		"circuit_breaker(failure_ratio=0.5, min_calls=10, probes=3, min_replicas=3, quorum=0.6)": hold.CircuitBreaker{
+			FailureRatio: 0.5, MinCalls: 10, Probes: 3, MinReplicas: 3, Quorum: 0.6,
+		},
+	} {
+		if got := p.String(); got != want {
+			t.Errorf("%#v.String() = %q; want %q", p, got, want)
+		}
+	}
+}
+
+// TestNamesOfValues covers every named value and one that is none.
+func TestNamesOfValues(t *testing.T) {
+	t.Parallel()
+	for want, values := range map[string][]fmt.Stringer{
+		"success":             {hold.Success},
+		"failure":             {hold.Failure},
+		"local failure":       {hold.LocalFailure},
+		"ignored":             {hold.Ignored},
+		"closed":              {hold.StateClosed, hold.OutageClosed},
+		"half-open":           {hold.StateHalfOpen},
+		"open":                {hold.StateOpen, hold.OutageOpen},
+		"replica":             {hold.ScopeReplica},
+		"fleet":               {hold.ScopeFleet},
+		"operator":            {hold.ScopeOperator},
+		"quorum":              {hold.ShareQuorum},
+		"any":                 {hold.ShareAny},
+		"local":               {hold.ShareLocal},
+		"local_share":         {hold.OutageLocalShare},
+		"full":                {hold.FullJitter},
+		"none":                {hold.NoJitter, hold.None{}},
+		"equal":               {hold.EqualJitter},
+		"0.125":               {hold.PlusMinus(0.125)},
+		"exponential":         {hold.BackoffExponential},
+		"fixed":               {hold.BackoffFixed},
+		"linear":              {hold.BackoffLinear},
+		"decorrelated":        {hold.BackoffDecorrelated},
+		"breaker":             {hold.EventBreaker},
+		"store down":          {hold.EventStoreDown},
+		"store up":            {hold.EventStoreUp},
+		"store misconfigured": {hold.EventStoreConfig},
+		"settings differ":     {hold.EventSettings},
+		"state lost":          {hold.EventLost},
+		"unknown": {
+			hold.Outcome(99), hold.State(99), hold.Scope(99), hold.Sharing(99), hold.Outage(99),
+			hold.BackoffKind(99), hold.EventKind(0), hold.EventKind(99),
+		},
+	} {
+		for _, v := range values {
+			if got := v.String(); got != want {
+				t.Errorf("%T(%d).String() = %q; want %q", v, v, got, want)
+			}
+		}
+	}
+}

@@ -1,0 +1,224 @@
+package domain_test
+
+import (
+	"errors"
+	"math"
+	"strings"
+	"testing"
+	"time"
+
+	hold "github.com/holdfast-go/holdfast/domain"
+	"pgregory.net/rapid"
+)
+
+// wantField checks that err is a *hold.PolicyError about field; "" wants no error.
+func wantField(t *testing.T, err error, field string) {
+	t.Helper()
+	if field == "" {
+		if err != nil {
+			t.Errorf("Validate() = %v; want nil", err)
+		}
+		return
+	}
+	policyError, ok := errors.AsType[*hold.PolicyError](err)
+	if !ok || policyError.Field != field || !errors.Is(err, hold.ErrInvalidPolicy) {
+		t.Errorf("Validate() = %v; want a *PolicyError about %s", err, field)
+		return
+	}
+	if text := err.Error(); !strings.Contains(text, field) || policyError.Reason == "" || policyError.Policy == "" {
+		t.Errorf("Validate() = %q; want the policy, the field and a reason in it", text)
+	}
+}
+
+func TestValidateRetry(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		policy hold.Retry
+		field  string
+	}{
+		{"the zero value makes 3 attempts", hold.Retry{}, ""},
+		{"one attempt never retries", hold.Retry{MaxAttempts: 1}, ""},
+		{"no count", hold.Retry{MaxAttempts: hold.UnlimitedAttempts}, ""},
+		{"below no count", hold.Retry{MaxAttempts: -2}, "MaxAttempts"},
+		{"time runs backwards", hold.Retry{MaxElapsed: -1}, "MaxElapsed"},
+		{"an unknown backoff", hold.Retry{Backoff: hold.Backoff{Kind: 4}}, "Backoff.Kind"},
+		{"a negative pause", hold.Retry{Backoff: hold.Fixed(-1)}, "Backoff.Initial"},
+		{"a negative growth", hold.Retry{Backoff: hold.Linear(0, -1)}, "Backoff.Increment"},
+		{"a growth that a fixed pause ignores", hold.Retry{Backoff: hold.Backoff{Kind: hold.BackoffFixed, Increment: 1}}, "Backoff.Increment"},
+		{"a negative cap", hold.Retry{Backoff: hold.Exponential(0, 0, -1)}, "Backoff.Max"},
+		{"a cap below the start", hold.Retry{Backoff: hold.Exponential(2*time.Second, 0, time.Second)}, "Backoff.Max"},
+		{"a cap below the default start", hold.Retry{Backoff: hold.Exponential(0, 0, time.Millisecond)}, "Backoff.Max"},
+		{"a start above the default cap raises it", hold.Retry{Backoff: hold.Exponential(time.Hour, 0, 0)}, ""},
+		{"a multiplier that shrinks", hold.Retry{Backoff: hold.Exponential(0, 0.5, 0)}, "Backoff.Multiplier"},
+		{"a negative multiplier", hold.Retry{Backoff: hold.Exponential(0, -2, 0)}, "Backoff.Multiplier"},
+		{"a multiplier that is no number", hold.Retry{Backoff: hold.Exponential(0, math.NaN(), 0)}, "Backoff.Multiplier"},
+		{"an infinite multiplier", hold.Retry{Backoff: hold.Exponential(0, math.Inf(1), 0)}, "Backoff.Multiplier"},
+		{"a multiplier of one is a fixed pause", hold.Retry{Backoff: hold.Exponential(0, 1, 0)}, ""},
+		{"a multiplier that linear ignores", hold.Retry{Backoff: hold.Backoff{Kind: hold.BackoffLinear, Multiplier: 2}}, "Backoff.Multiplier"},
+		{"a jitter below the named ones", hold.Retry{Backoff: hold.Backoff{Jitter: -3}}, "Backoff.Jitter"},
+		{"a jitter above the whole", hold.Retry{Backoff: hold.Backoff{Jitter: 1001}}, "Backoff.Jitter"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wantField(t, tt.policy.Validate(), tt.field)
+		})
+	}
+}
+
+func TestValidateRateLimit(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		policy hold.RateLimit
+		field  string
+	}{
+		{"a limit is required", hold.RateLimit{}, "Limit.Tokens"},
+		{"ten a second", hold.RateLimit{Limit: hold.PerSecond(10)}, ""},
+		{"less than one a second", hold.RateLimit{Limit: hold.Per(1, time.Hour)}, ""},
+		{"no tokens", hold.RateLimit{Limit: hold.PerSecond(0)}, "Limit.Tokens"},
+		{"negative tokens", hold.RateLimit{Limit: hold.PerSecond(-1)}, "Limit.Tokens"},
+		{"more tokens than can be counted", hold.RateLimit{Limit: hold.PerSecond(math.MaxInt64)}, "Limit.Tokens"},
+		{"no period", hold.RateLimit{Limit: hold.Per(1, 0)}, "Limit.Period"},
+		{"a negative period", hold.RateLimit{Limit: hold.Per(1, -time.Second)}, "Limit.Period"},
+		{"a period that is not whole microseconds", hold.RateLimit{Limit: hold.Per(1, 1500*time.Nanosecond)}, "Limit.Period"},
+		{"a negative burst", hold.RateLimit{Limit: hold.PerSecond(1).WithBurst(-1)}, "Limit.Burst"},
+		{"a burst of one", hold.RateLimit{Limit: hold.PerSecond(1000).WithBurst(1)}, ""},
+		{"a product that floats cannot hold", hold.RateLimit{Limit: hold.PerSecond(1).WithBurst(math.MaxInt64)}, "Limit.Burst"},
+		{"the same through the default burst", hold.RateLimit{Limit: hold.Per(1<<40, math.MaxInt64/1000*1000)}, "Limit.Burst"},
+		{"a million a day", hold.RateLimit{Limit: hold.Per(1_000_000, 24*time.Hour)}, ""},
+		{"a name that could leave its namespace", hold.RateLimit{Name: "a}:b", Limit: hold.PerSecond(1)}, "Name"},
+		{"an unknown outage", hold.RateLimit{Limit: hold.PerSecond(1), Outage: 3}, "Outage"},
+		{"a negative version", hold.RateLimit{Limit: hold.PerSecond(1), Version: -1}, "Version"},
+		{"a version beyond a float", hold.RateLimit{Limit: hold.PerSecond(1), Version: 1 << 53}, "Version"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wantField(t, tt.policy.Validate(), tt.field)
+		})
+	}
+}
+
+func TestCase31ValidateCircuitBreaker(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		policy hold.CircuitBreaker
+		field  string
+	}{
+		{"the zero value has defaults", hold.CircuitBreaker{}, ""},
+		{"a negative threshold", hold.CircuitBreaker{FailureThreshold: -1}, "FailureThreshold"},
+		{"a threshold beyond any window", hold.CircuitBreaker{FailureThreshold: math.MaxInt}, "FailureThreshold"},
+		{"a negative ratio", hold.CircuitBreaker{FailureRatio: -0.1}, "FailureRatio"},
+		{"a ratio above all", hold.CircuitBreaker{FailureRatio: 1.01}, "FailureRatio"},
+		{"percent for a ratio", hold.CircuitBreaker{FailureRatio: 50}, "FailureRatio"},
+		{"a ratio below the thousandth", hold.CircuitBreaker{FailureRatio: 0.0001}, "FailureRatio"},
+		{"a ratio that is no number", hold.CircuitBreaker{FailureRatio: math.NaN()}, "FailureRatio"},
+		{"an infinite ratio", hold.CircuitBreaker{FailureRatio: math.Inf(1)}, "FailureRatio"},
+		{"every call", hold.CircuitBreaker{FailureRatio: 1}, ""},
+		{"negative calls", hold.CircuitBreaker{MinCalls: -1}, "MinCalls"},
+		{"a negative window", hold.CircuitBreaker{Window: -time.Second}, "Window"},
+		{"a window of a month", hold.CircuitBreaker{Window: 30 * 24 * time.Hour}, "Window"},
+		{"a window in nanoseconds", hold.CircuitBreaker{Window: time.Second + 1}, "Window"},
+		{"a window that was meant in seconds", hold.CircuitBreaker{Window: 10 * time.Microsecond}, "Window"},
+		{"a negative recovery", hold.CircuitBreaker{RecoveryTimeout: -1}, "RecoveryTimeout"},
+		{"growth that ends before it begins", hold.CircuitBreaker{RecoveryTimeout: time.Minute, MaxRecoveryTimeout: time.Second}, "MaxRecoveryTimeout"},
+		{"a cap below the default recovery", hold.CircuitBreaker{MaxRecoveryTimeout: time.Second}, "MaxRecoveryTimeout"},
+		{"a recovery above the default cap raises it", hold.CircuitBreaker{RecoveryTimeout: time.Hour}, ""},
+		{"negative successes", hold.CircuitBreaker{SuccessThreshold: -1}, "SuccessThreshold"},
+		{"negative probes", hold.CircuitBreaker{Probes: -1}, "Probes"},
+		{"a stampede of probes", hold.CircuitBreaker{Probes: 101}, "Probes"},
+		{"a negative lease", hold.CircuitBreaker{ProbeLease: -1}, "ProbeLease"},
+		{"a negative half-open", hold.CircuitBreaker{MaxHalfOpen: -1}, "MaxHalfOpen"},
+		{"an unknown sharing", hold.CircuitBreaker{Sharing: 3}, "Sharing"},
+		{"a fleet that one replica opens, by accident", hold.CircuitBreaker{MinReplicas: 1}, "MinReplicas"},
+		{"negative replicas", hold.CircuitBreaker{MinReplicas: -1}, "MinReplicas"},
+		{"a quorum above all", hold.CircuitBreaker{Quorum: 2}, "Quorum"},
+		{"a quorum that is no number", hold.CircuitBreaker{Quorum: math.NaN()}, "Quorum"},
+		{"a name that is too long", hold.CircuitBreaker{Name: strings.Repeat("a", 65)}, "Name"},
+		{"a negative version", hold.CircuitBreaker{Version: -1}, "Version"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wantField(t, tt.policy.Validate(), tt.field)
+		})
+	}
+}
+
+func TestCase31DefaultsAreValidAndFinal(t *testing.T) {
+	t.Parallel()
+	want := hold.CircuitBreaker{
+		FailureThreshold: 5, MinCalls: 20, Window: 10 * time.Second, RecoveryTimeout: 30 * time.Second,
+		MaxRecoveryTimeout: 5 * time.Minute, SuccessThreshold: 2, Probes: 1, ProbeLease: 10 * time.Second,
+		MaxHalfOpen: 30 * time.Second, MinReplicas: 2, Quorum: 0.5,
+	}
+	if got := (hold.CircuitBreaker{}).WithDefaults(); got != want {
+		t.Errorf("the zero breaker is %v; want %v", got, want)
+	}
+	ratio := hold.CircuitBreaker{FailureRatio: 0.5}.WithDefaults()
+	if ratio.FailureThreshold != 0 {
+		t.Errorf("beside a ratio the threshold is %d; want it off", ratio.FailureThreshold)
+	}
+	for _, p := range []interface{ Validate() error }{want, ratio, hold.Retry{}.WithDefaults(), hold.Backoff{}.WithDefaults()} {
+		if err := p.Validate(); err != nil {
+			t.Errorf("%v with its defaults: %v", p, err)
+		}
+	}
+	if again := want.WithDefaults(); again != want {
+		t.Errorf("defaults twice: %v; want %v", again, want)
+	}
+}
+
+func TestValidateTimeout(t *testing.T) {
+	t.Parallel()
+	wantField(t, hold.Timeout{Duration: 1}.Validate(), "")
+	wantField(t, hold.Timeout{}.Validate(), "Duration")
+	wantField(t, hold.Timeout{Duration: -1}.Validate(), "Duration")
+}
+
+func TestValidateName(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name  string
+		valid bool
+	}{
+		{"payments", true},
+		{"Payments_v2.eu-west-1", true},
+		{strings.Repeat("x", 64), true},
+		{"", false},
+		{strings.Repeat("x", 65), false},
+		{"a b", false},
+		{"a:b", false},
+		{"a{b}", false},
+		{"a/b", false},
+		{"größe", false},
+		{"a\x00", false},
+		{"a\n", false},
+	} {
+		if err := hold.ValidateName("rate_limit", tt.name); (err == nil) != tt.valid {
+			t.Errorf("ValidateName(%q) = %v; want valid: %t", tt.name, err, tt.valid)
+		}
+	}
+}
+
+// TestLimitIsExact: what Validate lets through can be counted in integers that
+// a float64 holds exactly.
+func TestLimitIsExact(t *testing.T) {
+	t.Parallel()
+	anything := rapid.OneOf(rapid.Int64Range(1, 1_000_000), rapid.Int64())
+	rapid.Check(t, func(t *rapid.T) {
+		l := hold.Per(anything.Draw(t, "tokens"), time.Duration(anything.Draw(t, "period µs"))*time.Microsecond).
+			WithBurst(anything.Draw(t, "burst"))
+		if l.Validate() != nil {
+			return
+		}
+		earn, worth := l.Reduced()
+		micros := l.Period.Microseconds()
+		if earn <= 0 || worth <= 0 || l.Tokens%earn != 0 || micros%worth != 0 || l.Tokens/earn != micros/worth {
+			t.Fatalf("%s reduces to %d a µs and %d a token", l, earn, worth)
+		}
+		if full := float64(l.WithDefaults().Burst) * float64(worth); full > hold.MaxCredits {
+			t.Fatalf("%s: a full bucket holds %g credits", l, full)
+		}
+	})
+}

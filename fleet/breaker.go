@@ -1,0 +1,222 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// A Breaker decides whether calls to one dependency may proceed, from what this
+// replica saw and from what the whole fleet did.
+//
+// Acquire reads this replica's copy of the fleet's view: it calls the store
+// only while half-open, for a probe, and on the first call after a minute of
+// idleness. Outcomes are counted here; opinions are reported in the background.
+//
+// Most callers should use a guard. Use Acquire and Report when a call's end is
+// not a function's return, as in streaming.
+//
+// It is safe for concurrent use.
+type Breaker struct {
+	replica *Replica
+	id      port.ID
+	shard   *shard
+	pulse   *pulse // nil: nothing is shared
+
+	// gate is the closed epoch of the local layer while both layers are closed
+	// and the copy is fresh; else 0. It lets Acquire pass without a lock.
+	gate atomic.Uint64
+	used atomic.Bool // since the pulse last looked
+
+	mu     sync.Mutex
+	policy domain.CircuitBreaker
+	rules  breaker.Rules
+	local  breaker.Local
+	fleet  fleetView
+	report reporting
+	probe  probing
+}
+
+func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
+	if err := domain.ValidateName("circuit_breaker", p.Name); err != nil {
+		return nil, err
+	}
+	b := &Breaker{replica: r, id: port.ID{Name: p.Name}}
+	p = b.resolve(p)
+	rules, err := breaker.Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	if p.Sharing != domain.ShareLocal {
+		if r.stores.Breakers == nil || r.stores.Views == nil {
+			return nil, &domain.PolicyError{Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal"}
+		}
+		b.pulse = r.pulseLocked()
+	}
+	b.shard = r.shardLocked(r.shardNumber(b.id))
+	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
+	b.regate()
+	return b, nil
+}
+
+// resolve fills in the policy's defaults.
+func (b *Breaker) resolve(p domain.CircuitBreaker) domain.CircuitBreaker {
+	if p.Version == 0 {
+		p.Version = b.replica.config.Build
+	}
+	return p.WithDefaults()
+}
+
+// Policy returns the policy in force here, with its defaults filled in.
+func (b *Breaker) Policy() domain.CircuitBreaker {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.policy
+}
+
+// Update changes the breaker's numbers and keeps its state and counts; a Window
+// of another length starts empty. An invalid policy, or one of another name or
+// sharing, is refused and changes nothing.
+func (b *Breaker) Update(p domain.CircuitBreaker) error {
+	p = b.resolve(p)
+	rules, err := breaker.Compile(p)
+	if err != nil {
+		return err
+	}
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing {
+		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing cannot change: they say which breaker it is"}
+	}
+	b.policy, b.rules = p, rules
+	b.local.Configure(p)
+	return nil
+}
+
+// Acquire asks for one call. Its error matches exactly one of
+// [domain.ErrCircuitOpen] (a [*domain.CircuitOpenError] says whose layer refused
+// and for how long), [domain.ErrClosed], or the cause of ctx. The Permit must be
+// reported once the call has ended, whatever came of it.
+func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
+	return b.AcquireWithin(ctx, nil)
+}
+
+// AcquireWithin is Acquire within what is left of budget, which may be nil for
+// all of StoreTimeout; what it spends waiting for the store is taken from it.
+func (b *Breaker) AcquireWithin(ctx context.Context, budget *Budget) (Permit, error) {
+	if ctx.Err() != nil {
+		return Permit{}, context.Cause(ctx)
+	}
+	if epoch := b.gate.Load(); epoch != 0 {
+		return newPermit(b, breaker.ClosedTicket(epoch)), nil
+	}
+	return b.acquire(ctx, budget)
+}
+
+// acquire is the way with a lock: some layer is not closed, or the copy of the
+// fleet's view is not fresh.
+func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
+	if b.replica.closed.Load() {
+		return Permit{}, domain.ErrClosed
+	}
+	b.used.Store(true)
+	if b.pulse != nil {
+		b.replica.begin()
+		b.pulse.begin()
+		b.warm(ctx, budget)
+	}
+	b.mu.Lock()
+	now := b.replica.clock.now()
+	ticket, ok, retryAfter := b.local.Admit(now)
+	defer b.unlock(now)
+	if !ok {
+		return Permit{}, b.refusal(domain.ScopeReplica, retryAfter)
+	}
+	if b.fleet.closed() {
+		return newPermit(b, ticket), nil
+	}
+	ask, ok, retryAfter := b.mayProbe(now)
+	if !ok {
+		b.local.Settle(now, ticket, domain.Ignored)
+		return Permit{}, b.refusal(domain.ScopeFleet, retryAfter)
+	}
+	b.mu.Unlock()
+	p, err := b.askProbe(ctx, budget, ask, ticket)
+	b.mu.Lock()
+	return p, err
+}
+
+// unlock publishes what changed and lets b.mu go.
+func (b *Breaker) unlock(now time.Duration) {
+	b.settled(now)
+	b.mu.Unlock()
+}
+
+func (b *Breaker) refusal(scope domain.Scope, retryAfter time.Duration) error {
+	return &domain.CircuitOpenError{Name: b.id.Name, Scope: scope, RetryAfter: retryAfter}
+}
+
+// settled follows a change of the local layer: the gate, its event, and the
+// opinion that the fleet should have. It requires that b.mu is held.
+func (b *Breaker) settled(now time.Duration) {
+	b.regate()
+	if state := b.local.State(); state != b.report.state {
+		b.replica.emit(domain.Event{
+			Kind: domain.EventBreaker, Name: b.id.Name, From: b.report.state, To: state,
+			Scope: domain.ScopeReplica, Epoch: b.local.Epoch(), RetryAfter: b.local.RetryAfter(now),
+		})
+		b.report.state = state
+	}
+	if b.pulse != nil && b.fleet.closed() && b.local.Evidence(now).Bad != b.report.bad {
+		b.report.urgent = true
+		if b.shard.health.Up() { // else it goes with the next refresh
+			b.pulse.nudge()
+		}
+	}
+}
+
+// regate opens or shuts the way without a lock. It requires that b.mu is held.
+func (b *Breaker) regate() {
+	var epoch uint64
+	fresh := b.pulse == nil || b.fleet.fresh
+	if fresh && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
+		epoch = b.local.Epoch()
+	}
+	if b.gate.Load() != epoch {
+		b.gate.Store(epoch)
+	}
+}
+
+// Status is a look at a breaker.
+type Status struct {
+	Name         string
+	State        domain.State // what a call would meet: the stricter layer
+	Scope        domain.Scope // whose layer that is
+	Local, Fleet domain.State
+	Epoch        uint64        // of the fleet's layer; 0 = never seen
+	RetryAfter   time.Duration // how long it stays open, as far as known
+	Calls        int64         // in this replica's window, that the dependency answered for
+	Failures     int64         // of those
+}
+
+// Status reads the breaker and changes nothing.
+func (b *Breaker) Status() Status {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	now := b.replica.clock.now()
+	e := b.local.Evidence(now)
+	s := Status{
+		Name: b.id.Name, Local: b.local.State(), Fleet: b.fleet.state, Epoch: b.fleet.epoch,
+		Calls: e.Calls, Failures: e.Failures,
+	}
+	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
+	if s.Fleet > s.Local {
+		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.fleet.until-now, 0)
+	}
+	return s
+}

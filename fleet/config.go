@@ -1,0 +1,78 @@
+package fleet
+
+import (
+	"log/slog"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// The defaults of a Config.
+const (
+	DefaultStoreTimeout = 100 * time.Millisecond
+	DefaultMaxStaleness = time.Second
+)
+
+// Config is how a replica takes part. The zero value is ready to use.
+type Config struct {
+	// Build is the Version of policies that do not give one, so that in a
+	// rolling deploy the newer build's numbers decide. Defaults to 0.
+	Build int64
+	// ExpectedReplicas is the size of the fleet as long as the store was never
+	// seen, for limits with OutageLocalShare. Defaults to not known: such a
+	// limit is then closed until the store was seen once.
+	ExpectedReplicas int
+	// ID is this replica's name in logs and events. Defaults to a random one.
+	// Shared state never depends on it: each start of a process is a new
+	// incarnation.
+	ID string
+	// Logger gets one line at each edge, never one per call. Defaults to
+	// discarding them.
+	Logger *slog.Logger
+	// MaxStaleness bounds how old this replica's copy of a breaker's fleet view
+	// may be when every push is lost. Defaults to 1 s.
+	MaxStaleness time.Duration
+	// OnEvent is called with each event, in order, one at a time, from a
+	// goroutine of its own: it may be slow, panic, or call back. Events that
+	// would wait behind 256 others are dropped, and counted in the log.
+	// Defaults to none.
+	OnEvent func(domain.Event)
+	// StoreTimeout is how long one call waits for stores at most. Defaults to
+	// 100 ms.
+	StoreTimeout time.Duration
+}
+
+func (c Config) withDefaults() Config {
+	if c.StoreTimeout <= 0 {
+		c.StoreTimeout = DefaultStoreTimeout
+	}
+	if c.MaxStaleness <= 0 {
+		c.MaxStaleness = DefaultMaxStaleness
+	}
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.ID == "" {
+		c.ID = newIncarnation()
+	}
+	return c
+}
+
+// A Budget is what one call may still spend on waiting for stores, all its
+// limits, breakers and retries together: StoreTimeout. The zero Budget has
+// nothing spent. It is not safe for concurrent use.
+type Budget struct{ spent time.Duration }
+
+// left is what b still allows of limit. A nil Budget allows all of it.
+func (b *Budget) left(limit time.Duration) time.Duration {
+	if b == nil {
+		return limit
+	}
+	return max(limit-b.spent, 0)
+}
+
+func (b *Budget) spend(d time.Duration) {
+	if b != nil {
+		b.spent += d
+	}
+}

@@ -1,0 +1,77 @@
+package fleet
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// eventsKept is how many events wait for a slow listener.
+const eventsKept = 256
+
+// An eventQueue hands events to the listener in order, outside every lock. Its
+// goroutine lives only while there are events.
+type eventQueue struct {
+	listen func(domain.Event)
+	log    *slog.Logger
+	spawn  func(func(context.Context)) bool
+
+	mu      sync.Mutex
+	waiting []domain.Event
+	busy    bool
+	dropped int
+}
+
+// add queues e, or drops it when the listener is too slow.
+func (q *eventQueue) add(e domain.Event) {
+	if q.listen == nil {
+		return
+	}
+	q.mu.Lock()
+	if len(q.waiting) >= eventsKept {
+		q.dropped++
+		q.mu.Unlock()
+		return
+	}
+	q.waiting = append(q.waiting, e)
+	start := !q.busy
+	q.busy = true
+	q.mu.Unlock()
+	if start && !q.spawn(q.run) {
+		q.mu.Lock()
+		q.busy = false
+		q.mu.Unlock()
+	}
+}
+
+// run delivers until nothing waits.
+func (q *eventQueue) run(context.Context) {
+	for {
+		q.mu.Lock()
+		if len(q.waiting) == 0 {
+			q.busy = false
+			q.mu.Unlock()
+			return
+		}
+		e, dropped := q.waiting[0], q.dropped
+		q.waiting, q.dropped = q.waiting[1:], 0
+		q.mu.Unlock()
+		if dropped > 0 {
+			q.log.Warn("holdfast: the event listener is too slow", "dropped", dropped)
+		}
+		q.deliver(e)
+	}
+}
+
+// deliver outlives a listener that panics: its trouble must not stop the
+// replica, nor the events after it.
+func (q *eventQueue) deliver(e domain.Event) {
+	defer func() {
+		if p := recover(); p != nil {
+			q.log.Error("holdfast: the event listener panicked", "panic", p)
+		}
+	}()
+	q.listen(e)
+}

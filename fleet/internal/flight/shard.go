@@ -1,0 +1,145 @@
+package flight
+
+import (
+	"context"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// The bounds of a shard: flights that ride together, and rides in the air.
+const (
+	maxTogether = 256
+	maxPilots   = 2
+)
+
+// Config says what a Shard does for its owner. All fields are required.
+type Config[K, Q, A any] struct {
+	// Timeout is how long a caller waits at most, from its arrival.
+	Timeout time.Duration
+	// Now is the clock by which deadlines are set.
+	Now func() time.Time
+	// Fly answers the questions that are Wanted in each flight, in its Answers,
+	// or sets the flight's Err. ctx ends when the first caller's time does.
+	Fly func(ctx context.Context, flights []*Flight[K, Q, A])
+	// HandOver, when a flight has landed, may give the answers of callers who
+	// left to others: in that flight, or in the next one, which may be nil and
+	// has not taken off. It is called under the lane's lock and must be quick.
+	HandOver func(landed, next *Flight[K, Q, A])
+	// Go runs f on a goroutine that the owner waits for, with a context that
+	// ends with the owner, or reports false when the owner has closed.
+	Go func(f func(context.Context)) bool
+}
+
+// A Shard is a part of the store that fails as one. It is safe for concurrent
+// use, and has no goroutine while nobody asks.
+type Shard[K, Q, A any] struct {
+	config Config[K, Q, A]
+
+	mu     sync.Mutex
+	ready  []*Lane[K, Q, A] // with a queue, and nothing in the air
+	pilots int
+}
+
+// NewShard returns an idle shard.
+func NewShard[K, Q, A any](c Config[K, Q, A]) *Shard[K, Q, A] {
+	return &Shard[K, Q, A]{config: c}
+}
+
+// push lists a lane for take-off. It reports false when the owner has closed;
+// all that waits in the lane has then ended.
+func (s *Shard[K, Q, A]) push(l *Lane[K, Q, A]) bool {
+	s.mu.Lock()
+	s.ready = append(s.ready, l)
+	start := s.pilots < maxPilots
+	if start {
+		s.pilots++
+	}
+	s.mu.Unlock()
+	if start && !s.config.Go(s.pilot) {
+		s.abandon()
+		return false
+	}
+	return true
+}
+
+// abandon ends all that waits, after the owner has closed.
+func (s *Shard[K, Q, A]) abandon() {
+	s.mu.Lock()
+	lanes := s.ready
+	s.ready = nil
+	s.pilots--
+	s.mu.Unlock()
+	for _, l := range lanes {
+		l.mu.Lock()
+		l.listed = false
+		l.endQueue(ErrClosed)
+		l.mu.Unlock()
+	}
+}
+
+// pilot flies until nobody is ready.
+func (s *Shard[K, Q, A]) pilot(ctx context.Context) {
+	var flights []*Flight[K, Q, A]
+	for {
+		// Let those who are about to ask come aboard: they were woken by the
+		// last landing and only wait for a processor.
+		runtime.Gosched()
+		lanes := s.next()
+		if lanes == nil {
+			return
+		}
+		flights = flights[:0]
+		for _, l := range lanes {
+			if f, ok := l.takeOff(); ok {
+				flights = append(flights, f)
+			}
+		}
+		s.ride(ctx, flights)
+	}
+}
+
+// next takes the lanes that ride together, or ends the pilot's work.
+func (s *Shard[K, Q, A]) next() []*Lane[K, Q, A] {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if len(s.ready) == 0 {
+		s.pilots--
+		return nil
+	}
+	n := min(len(s.ready), maxTogether)
+	lanes := s.ready[:n:n]
+	s.ready = s.ready[n:]
+	if len(s.ready) == 0 {
+		s.ready = nil
+	}
+	return lanes
+}
+
+// ride flies flights together and lands them.
+func (s *Shard[K, Q, A]) ride(ctx context.Context, flights []*Flight[K, Q, A]) {
+	if len(flights) == 0 {
+		return
+	}
+	first := flights[0].deadline
+	for _, f := range flights[1:] {
+		if f.deadline.Before(first) {
+			first = f.deadline
+		}
+	}
+	ctx, cancel := context.WithDeadline(ctx, first)
+	s.config.Fly(ctx, flights)
+	cancel()
+	for _, f := range flights {
+		if f.Lane.land() {
+			s.relist(f.Lane)
+		}
+	}
+}
+
+// relist lists a lane that has callers again; the pilot who landed it goes on.
+func (s *Shard[K, Q, A]) relist(l *Lane[K, Q, A]) {
+	s.mu.Lock()
+	s.ready = append(s.ready, l)
+	s.mu.Unlock()
+}

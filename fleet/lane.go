@@ -1,0 +1,103 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/fleet/internal/flight"
+)
+
+// A lane is what this replica keeps for one bucket.
+type lane struct {
+	limiter *Limiter
+	id      port.ID
+	shard   *shard
+	flight  flight.Lane[*lane, int64, answer]
+	bound   atomic.Pointer[boundBucket]
+
+	mu    sync.Mutex
+	memo  memo
+	local outageShare
+}
+
+// An answer is a store's reply to one caller.
+type answer struct {
+	granted, tooHigh, foreign bool
+	remaining                 int64
+	retryAfter                time.Duration
+	err                       error
+}
+
+func (a answer) reply() port.TakeReply {
+	r := port.TakeReply{Remaining: a.remaining, RetryAfter: a.retryAfter, TooHigh: a.tooHigh, Foreign: a.foreign}
+	if a.granted {
+		r.Granted = 1
+	}
+	return r
+}
+
+// A memo is a denial remembered: until then, costs from that one on are denied
+// without asking.
+type memo struct {
+	rule    bucket.Rule // a changed limit ends it
+	cost    int64
+	until   time.Duration
+	retryAt time.Duration // what callers are told: it may be later than until
+}
+
+// remembered answers from the memory of a denial. A peek is never answered so.
+func (ln *lane) remembered(set *settings, cost int64) (domain.Decision, bool) {
+	if cost == 0 {
+		return domain.Decision{}, false
+	}
+	ln.mu.Lock()
+	m := ln.memo
+	ln.mu.Unlock()
+	if m.cost == 0 || cost < m.cost || m.rule != set.rule {
+		return domain.Decision{}, false
+	}
+	now := ln.limiter.replica.clock.now()
+	if now >= m.until {
+		return domain.Decision{}, false
+	}
+	return domain.Decision{RetryAfter: m.retryAt - now}, true
+}
+
+// remember keeps the denial of the smallest cost: it denies the others too.
+func (ln *lane) remember(rule bucket.Rule, cost int64, retryAfter time.Duration) {
+	now := ln.limiter.replica.clock.now()
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	alive := now < ln.memo.until && ln.memo.rule == rule
+	if alive && ln.memo.cost <= cost {
+		return
+	}
+	ln.memo = memo{rule, cost, now + min(retryAfter, memoLongest), now + retryAfter}
+}
+
+// idle reports whether nothing would be lost with the lane.
+func (ln *lane) idle() bool {
+	now := ln.limiter.replica.clock.now()
+	ln.mu.Lock()
+	forgettable := now >= ln.memo.until && ln.local.empty()
+	ln.mu.Unlock()
+	return forgettable && ln.flight.Idle()
+}
+
+// try lets a trial look at this lane's bucket, if the store is down and one is due.
+func (ln *lane) try(set *settings) {
+	ln.shard.try(func(ctx context.Context) error {
+		in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Ask: bucket.Ask{Count: 1}}}
+		var out [1]port.TakeReply
+		ln.limiter.replica.stores.Buckets.Take(ctx, in[:], out[:])
+		return out[0].Err
+	})
+}
+
+// memoLongest is how long a denial is remembered at most.
+const memoLongest = time.Second

@@ -1,0 +1,292 @@
+package fleet
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// A Limiter admits calls while the limit that the whole fleet shares has tokens.
+//
+// Callers that ask at the same time share one store call, and are decided in
+// the order in which they came. A denial is remembered until asking again is
+// useful, 1 s at most, and answered from memory. While the store is out of
+// reach, the policy's Outage decides.
+//
+// It is safe for concurrent use.
+type Limiter struct {
+	replica  *Replica
+	settings atomic.Pointer[settings]
+	binder   port.Binder // nil: ask by flights
+	foreign  atomic.Bool // the fleet decides by other numbers than ours
+
+	only  *lane // of a limit that is not keyed
+	lanes lanes // of one that is
+}
+
+// settings are what a policy comes to. They are replaced as a whole.
+type settings struct {
+	policy domain.RateLimit
+	rule   bucket.Rule
+}
+
+func newLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
+	if err := domain.ValidateName("rate_limit", p.Name); err != nil {
+		return nil, err
+	}
+	if r.stores.Buckets == nil {
+		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "needs a store with buckets"}
+	}
+	l := &Limiter{replica: r}
+	l.binder, _ = r.stores.Buckets.(port.Binder)
+	set, err := l.compile(p)
+	if err != nil {
+		return nil, err
+	}
+	l.settings.Store(set)
+	l.lanes.init()
+	return l, nil
+}
+
+func (l *Limiter) compile(p domain.RateLimit) (*settings, error) {
+	p = l.resolve(p)
+	rule, err := bucket.Compile(p)
+	if err != nil {
+		return nil, err
+	}
+	return &settings{p, rule}, nil
+}
+
+// resolve fills in the policy's defaults.
+func (l *Limiter) resolve(p domain.RateLimit) domain.RateLimit {
+	if p.Version == 0 {
+		p.Version = l.replica.config.Build
+	}
+	return p.WithDefaults()
+}
+
+// Policy returns the policy in force here, with its defaults filled in.
+func (l *Limiter) Policy() domain.RateLimit { return l.settings.Load().policy }
+
+// Update changes the limit's numbers from the next call on. Tokens are carried
+// over in proportion; what the fleet decides by follows from the versions (see
+// [domain.RateLimit]). An invalid policy, or one of another name or kind of
+// key, is refused and changes nothing.
+func (l *Limiter) Update(p domain.RateLimit) error {
+	old := l.Policy()
+	if p.Name != old.Name || p.Keyed != old.Keyed {
+		return &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "and Keyed cannot change: they say which buckets there are"}
+	}
+	set, err := l.compile(p)
+	if err != nil {
+		return err
+	}
+	l.settings.Store(set)
+	return nil
+}
+
+// Allow is shorthand for AllowN with a cost of 1.
+func (l *Limiter) Allow(ctx context.Context, key string) (domain.Decision, error) {
+	return l.AllowWithin(ctx, key, 1, nil)
+}
+
+// AllowN asks for one call that takes cost tokens, all or none. A refusal is a
+// Decision; an error means misuse, or that nothing could decide:
+//
+//   - the cause of ctx, if it is done: no token is taken;
+//   - [domain.ErrKeyMissing] for a keyed limit and an empty key, while key is
+//     not looked at by one that is not keyed;
+//   - [domain.ErrCostTooHigh] for a cost above the burst, which no wait helps,
+//     and an error for a negative one;
+//   - a [*domain.StoreError] while the store is out of reach and the policy's
+//     Outage does not decide;
+//   - [domain.ErrClosed] after the replica was closed.
+//
+// A cost of 0 is Peek.
+func (l *Limiter) AllowN(ctx context.Context, key string, cost int64) (domain.Decision, error) {
+	return l.AllowWithin(ctx, key, cost, nil)
+}
+
+// Peek says what AllowN would, for a cost of 1, and takes and writes nothing.
+// It is never answered from the memory of a denial.
+func (l *Limiter) Peek(ctx context.Context, key string) (domain.Decision, error) {
+	return l.AllowWithin(ctx, key, 0, nil)
+}
+
+// AllowWithin is AllowN within what is left of b, which may be nil for all of
+// StoreTimeout; what it spends is taken from b.
+func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Budget) (domain.Decision, error) {
+	if ctx.Err() != nil {
+		return domain.Decision{}, context.Cause(ctx)
+	}
+	if l.replica.closed.Load() {
+		return domain.Decision{}, domain.ErrClosed
+	}
+	set := l.settings.Load()
+	if err := set.check(key, cost); err != nil {
+		return domain.Decision{}, err
+	}
+	l.replica.begin()
+	ln := l.lane(set, key)
+	if l.binder != nil {
+		return l.decide(set, cost, l.bound(ln, set).Take(bucket.Ask{Cost: cost, Count: 1}))
+	}
+	return l.ask(ctx, ln, set, cost, b)
+}
+
+// check refuses misuse.
+func (s *settings) check(key string, cost int64) error {
+	switch {
+	case s.policy.Keyed && key == "":
+		return fmt.Errorf("%w: limit %q", domain.ErrKeyMissing, s.policy.Name)
+	case cost < 0:
+		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errNegativeCost, cost)
+	case cost > s.rule.Burst():
+		return s.tooHigh(cost)
+	}
+	return nil
+}
+
+var errNegativeCost = errors.New("negative cost")
+
+func (s *settings) tooHigh(cost int64) error {
+	return fmt.Errorf("%w: limit %q, cost %d", domain.ErrCostTooHigh, s.policy.Name, cost)
+}
+
+// ask asks the store, through memory and a shared flight.
+func (l *Limiter) ask(ctx context.Context, ln *lane, set *settings, cost int64, b *Budget) (domain.Decision, error) {
+	if d, ok := ln.remembered(set, cost); ok {
+		return d, nil
+	}
+	left := b.left(l.replica.config.StoreTimeout)
+	if !ln.shard.health.Up() || left <= 0 {
+		ln.try(set)
+		return l.outage(ln, set, cost, errStoreDown)
+	}
+	start := l.replica.clock.now()
+	got, err := ln.flight.Do(ctx, cost, left)
+	b.spend(l.replica.clock.now() - start)
+	switch {
+	case err == nil && got.err == nil:
+		return l.decide(set, cost, got.reply())
+	case l.replica.closed.Load():
+		return domain.Decision{}, domain.ErrClosed
+	case err != nil && ctx.Err() != nil:
+		return domain.Decision{}, context.Cause(ctx)
+	case err == nil:
+		err = got.err
+	}
+	return l.outage(ln, set, cost, err)
+}
+
+var errStoreDown = errors.New("it did not answer lately")
+
+// decide turns a store's reply into a decision.
+func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply) (domain.Decision, error) {
+	if r.Err != nil {
+		return domain.Decision{}, r.Err
+	}
+	if r.Foreign != l.foreign.Load() {
+		l.noteForeign(set, r.Foreign)
+	}
+	if r.TooHigh {
+		return domain.Decision{}, set.tooHigh(cost)
+	}
+	d := domain.Decision{Allowed: r.Granted > 0, Remaining: r.Remaining}
+	if cost == 0 {
+		d.Allowed = r.RetryAfter == 0
+	}
+	if !d.Allowed {
+		d.RetryAfter = r.RetryAfter
+	}
+	return d, nil
+}
+
+// noteForeign tells, once each way, that the fleet decides by other numbers.
+func (l *Limiter) noteForeign(set *settings, foreign bool) {
+	if l.foreign.Swap(foreign) != foreign && foreign {
+		l.replica.emit(domain.Event{
+			Kind: domain.EventSettings, Name: set.policy.Name, Scope: domain.ScopeFleet,
+			Reason: "another replica's numbers for this limit are in force",
+		})
+	}
+}
+
+// bound returns the bucket of a store in this process.
+func (l *Limiter) bound(ln *lane, set *settings) port.BoundBucket {
+	if b := ln.bound.Load(); b != nil && b.rule == set.rule {
+		return b.bucket
+	}
+	b := &boundBucket{set.rule, l.binder.Bind(ln.id, set.rule)}
+	ln.bound.Store(b)
+	return b.bucket
+}
+
+type boundBucket struct {
+	rule   bucket.Rule
+	bucket port.BoundBucket
+}
+
+// lane finds or makes what this replica keeps for one bucket.
+func (l *Limiter) lane(set *settings, key string) *lane {
+	if set.policy.Keyed {
+		return l.lanes.get(key, func() *lane { return l.newLane(port.ID{Name: set.policy.Name, Key: key}) })
+	}
+	l.lanes.once.Do(func() { l.only = l.newLane(port.ID{Name: set.policy.Name}) })
+	return l.only
+}
+
+func (l *Limiter) newLane(id port.ID) *lane {
+	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(id)}
+	ln.flight.Init(ln.shard.flights, ln)
+	return ln
+}
+
+// lanesMin is the number of keys from which on idle ones are looked for.
+const lanesMin = 1024
+
+// lanes are the buckets of a keyed limit that this replica knows something of.
+type lanes struct {
+	once    sync.Once
+	mu      sync.RWMutex
+	byKey   map[string]*lane
+	sweepAt int
+}
+
+func (l *lanes) init() { l.byKey, l.sweepAt = make(map[string]*lane), lanesMin }
+
+func (l *lanes) get(key string, create func() *lane) *lane {
+	l.mu.RLock()
+	ln := l.byKey[key]
+	l.mu.RUnlock()
+	if ln != nil {
+		return ln
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if ln := l.byKey[key]; ln != nil {
+		return ln
+	}
+	if len(l.byKey) >= l.sweepAt {
+		l.sweep()
+	}
+	ln = create()
+	l.byKey[key] = ln
+	return ln
+}
+
+// sweep forgets the lanes that remember nothing. It requires that l.mu is held.
+func (l *lanes) sweep() {
+	for key, ln := range l.byKey {
+		if ln.idle() {
+			delete(l.byKey, key)
+		}
+	}
+	l.sweepAt = max(2*len(l.byKey), lanesMin)
+}

@@ -1,0 +1,48 @@
+package fleet
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// How often a replica says that it is there, and how long that counts.
+const (
+	beatEvery = 5 * time.Second
+	beatLasts = 3 * beatEvery
+)
+
+// beat keeps this replica a member, and so learns how many there are.
+func (r *Replica) beat(ctx context.Context) {
+	home := r.shardOf(port.ID{})
+	pause := time.NewTimer(0)
+	defer pause.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-pause.C:
+		}
+		r.beatOnce(ctx, home)
+		pause.Reset(beatEvery - jitter(beatEvery/10))
+	}
+}
+
+func (r *Replica) beatOnce(ctx context.Context, home *shard) {
+	ctx, cancel := context.WithTimeout(ctx, r.config.StoreTimeout)
+	defer cancel()
+	live, err := r.stores.Members.Beat(ctx, r.incarnation, beatLasts)
+	home.record(err)
+	if err == nil {
+		r.members.Store(int64(live))
+	}
+}
+
+// replicas is the size of the fleet, as last seen or expected; 0 = not known.
+func (r *Replica) replicas() int {
+	if n := int(r.members.Load()); n > 0 {
+		return n
+	}
+	return r.config.ExpectedReplicas
+}

@@ -1,0 +1,111 @@
+package fleet
+
+import (
+	"math/rand/v2"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+)
+
+// outage decides a call that the store did not, as the policy declares.
+func (l *Limiter) outage(ln *lane, set *settings, cost int64, why error) (domain.Decision, error) {
+	closed := &domain.StoreError{Op: "bucket take", Name: set.policy.Name, Err: why}
+	switch set.policy.Outage {
+	case domain.OutageOpen:
+		ln.mu.Lock()
+		defer ln.mu.Unlock()
+		ln.owe(cost)
+		return domain.Decision{Allowed: true, Degraded: true}, nil
+	case domain.OutageLocalShare:
+		if n := l.replica.replicas(); n > 0 {
+			return ln.takeLocal(set.rule, n, cost), nil
+		}
+		return domain.Decision{}, asStoreError(why, closed)
+	case domain.OutageClosed:
+		return domain.Decision{}, asStoreError(why, closed)
+	default:
+		return domain.Decision{}, closed
+	}
+}
+
+// asStoreError is why, where it is a store's own word, else the error made of it.
+func asStoreError(why error, made *domain.StoreError) error {
+	if said, ok := why.(*domain.StoreError); ok { //nolint:errorlint // only a bare one is the store's own word
+		return said
+	}
+	return made
+}
+
+// An outageShare is what a lane keeps for outages: this replica's part of the
+// limit, and what it has to pay for afterwards. It is under the lane's lock.
+type outageShare struct {
+	share    bucket.Share
+	earnedAt time.Duration
+	debt     int64 // tokens admitted without the store
+	billed   int64 // of those, on the bill that is being sent
+	billID   uint64
+}
+
+func (o *outageShare) empty() bool { return o.debt == 0 }
+
+// takeLocal takes from this replica's share. It earns only while the store is
+// down, not at every lost reply.
+func (ln *lane) takeLocal(rule bucket.Rule, replicas int, cost int64) domain.Decision {
+	now := ln.limiter.replica.clock.now()
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	o := &ln.local
+	o.share.Earn(rule, replicas, ln.shard.downFor(now, o.earnedAt).Microseconds())
+	o.earnedAt = now
+	if cost == 0 {
+		return domain.Decision{Degraded: true}
+	}
+	ok, retryMicro := o.share.Take(cost)
+	if !ok {
+		return domain.Decision{Degraded: true, RetryAfter: time.Duration(retryMicro) * time.Microsecond}
+	}
+	ln.owe(cost)
+	return domain.Decision{Allowed: true, Degraded: true}
+}
+
+// owe notes tokens to pay for. It requires that ln.mu is held.
+func (ln *lane) owe(cost int64) {
+	if cost == 0 {
+		return
+	}
+	if ln.local.debt == 0 {
+		ln.shard.owes(ln, true)
+	}
+	ln.local.debt += cost
+}
+
+// bill returns what the lane owes, at most a burst. A bill whose reply was lost
+// is sent again under its number, so that it is paid once.
+func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64, owing bool) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if o.debt == 0 {
+		return 0, 0, false
+	}
+	if o.billID == 0 {
+		o.billID, o.billed = billNumber(), o.debt
+	}
+	return o.billID, min(o.billed, rule.Burst()), true
+}
+
+// billNumber is random, not 0, and exact as a Lua number.
+func billNumber() uint64 {
+	return rand.Uint64N(1<<53-1) + 1 //nolint:gosec // tells bills apart, guards nothing
+}
+
+// paid ends the bill that was sent; what it asked for beyond a burst is forgiven.
+func (o *outageShare) paid(ln *lane) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	o.debt -= o.billed
+	o.billID, o.billed = 0, 0
+	if o.debt == 0 {
+		ln.shard.owes(ln, false)
+	}
+}

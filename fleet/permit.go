@@ -1,0 +1,91 @@
+package fleet
+
+import (
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+)
+
+// A Permit lets one call proceed, and takes its outcome. It is a small value
+// that may be copied: the first Report counts, any other does nothing. The zero
+// Permit does nothing.
+type Permit struct {
+	pass *pass
+	turn uint64
+}
+
+// A pass is what a Permit stands for. Passes are used again; turn tells whose
+// it is now.
+type pass struct {
+	turn   atomic.Uint64
+	b      *Breaker
+	ticket breaker.Ticket
+	probe  *fleetProbe // nil for an ordinary call
+}
+
+// A fleetProbe is a probe lease that this replica holds.
+type fleetProbe struct {
+	epoch uint64
+	token uint64
+	until time.Duration
+}
+
+//nolint:gochecknoglobals // a free list, as sync.Pool is meant: it holds no state
+var passes = sync.Pool{New: func() any { return &pass{} }}
+
+func newPermit(b *Breaker, t breaker.Ticket) Permit {
+	p, _ := passes.Get().(*pass)
+	p.b, p.ticket = b, t
+	return Permit{p, p.turn.Load()}
+}
+
+func newProbePermit(b *Breaker, t breaker.Ticket, probe fleetProbe) Permit {
+	p := newPermit(b, t)
+	p.pass.probe = &probe
+	return p
+}
+
+// Lease is how long a probe may still take: its call should end by then, since
+// it counts as failed afterwards and another probe goes out. It reports false
+// for an ordinary call, which has no such bound.
+func (p Permit) Lease() (time.Duration, bool) {
+	if p.pass == nil || p.pass.turn.Load() != p.turn || p.pass.probe == nil {
+		return 0, false
+	}
+	return max(p.pass.probe.until-p.pass.b.replica.clock.now(), 0), true
+}
+
+// Report says what came of the call. One whose breaker has changed state since
+// Acquire counts for nothing.
+func (p Permit) Report(o domain.Outcome) {
+	if p.pass == nil || !p.pass.turn.CompareAndSwap(p.turn, p.turn+1) {
+		return
+	}
+	b, ticket, probe := p.pass.b, p.pass.ticket, p.pass.probe
+	p.pass.b, p.pass.probe = nil, nil
+	passes.Put(p.pass)
+	b.settle(ticket, probe, o)
+}
+
+// settle counts an outcome.
+func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome) {
+	if !b.used.Load() {
+		b.used.Store(true)
+	}
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if probe == nil || t.IsProbe() {
+		b.local.Settle(now, t, o)
+	}
+	b.report.changed = b.report.changed || probe == nil
+	if probe != nil {
+		b.settleProbe(*probe, o)
+	}
+	if o != domain.Success || b.report.bad || b.local.State() != domain.StateClosed || b.report.state != domain.StateClosed {
+		b.settled(now)
+	}
+}

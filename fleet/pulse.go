@@ -1,0 +1,292 @@
+package fleet
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// A pulse keeps the copies of a replica's shared breakers fresh and sends its
+// reports: one goroutine, one call a shard at a time, whatever the calls.
+type pulse struct {
+	replica *Replica
+	once    sync.Once
+	wake    chan struct{} // an urgent report waits
+}
+
+// reporting is what a replica last told the fleet about one breaker. It is
+// under the breaker's lock.
+type reporting struct {
+	seq     uint64
+	sent    breaker.Evidence
+	bad     bool // the opinion that the fleet was told
+	at      time.Duration
+	changed bool // something was counted since
+	urgent  bool
+	state   domain.State // of the local layer, as last told by an event
+}
+
+// pulseLocked makes or finds the replica's pulse. It requires that r.mu is held.
+func (r *Replica) pulseLocked() *pulse {
+	if r.pulse == nil {
+		r.pulse = &pulse{replica: r, wake: make(chan struct{}, 1)}
+	}
+	return r.pulse
+}
+
+// begin starts the pulse at the first use of a shared breaker.
+func (p *pulse) begin() {
+	p.once.Do(func() {
+		p.replica.spawn(p.run)
+		p.replica.spawn(p.watch)
+	})
+}
+
+// nudge lets an urgent report go at once. It never blocks.
+func (p *pulse) nudge() {
+	select {
+	case p.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run reports when something is urgent, and refreshes twice in MaxStaleness.
+func (p *pulse) run(ctx context.Context) {
+	every := p.replica.config.MaxStaleness / 2
+	tick := time.NewTicker(every)
+	defer tick.Stop()
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-p.wake:
+			p.beat(ctx, false)
+		case <-tick.C:
+			p.beat(ctx, true)
+		}
+	}
+}
+
+// A round is what one shard is told and asked in one beat.
+type round struct {
+	reporters, readers []*Breaker
+	reports            []port.Report
+	reads              []port.ID
+}
+
+// beat sends what is due, to all shards at once.
+func (p *pulse) beat(ctx context.Context, refresh bool) {
+	rounds := make(map[*shard]*round)
+	now := p.replica.clock.now()
+	for _, b := range p.all() {
+		b.join(now, refresh, rounds)
+	}
+	var all sync.WaitGroup
+	for s, r := range rounds {
+		all.Go(func() { p.send(ctx, s, r) })
+	}
+	all.Wait()
+}
+
+func (p *pulse) all() []*Breaker {
+	p.replica.mu.Lock()
+	defer p.replica.mu.Unlock()
+	all := make([]*Breaker, 0, len(p.replica.breakers))
+	for _, b := range p.replica.breakers {
+		if b.pulse != nil {
+			all = append(all, b)
+		}
+	}
+	return all
+}
+
+// join adds b to its shard's round, if it has something to say or to learn.
+func (b *Breaker) join(now time.Duration, refresh bool, rounds map[*shard]*round) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.used.Swap(false) {
+		b.fleet.usedAt = now
+	}
+	report := b.report.urgent || (refresh && b.due(now))
+	if !report && !refresh {
+		return
+	}
+	if !report && now-b.fleet.usedAt >= idleAfter {
+		b.fleet.fresh = false // the next call reads first
+		b.regate()
+		return
+	}
+	r := rounds[b.shard]
+	if r == nil {
+		r = &round{}
+		rounds[b.shard] = r
+	}
+	if report {
+		r.reporters = append(r.reporters, b)
+		r.reports = append(r.reports, b.nextReport(now))
+	} else {
+		r.readers = append(r.readers, b)
+		r.reads = append(r.reads, b.id)
+	}
+}
+
+// due reports whether the regular report is: a quarter of the window after the
+// last one, and only if it would say something new. It requires b.mu.
+func (b *Breaker) due(now time.Duration) bool {
+	if !b.report.changed || !b.fleet.closed() || now-b.report.at < b.policy.Window/4 {
+		return false
+	}
+	e := b.local.Evidence(now)
+	return e.Calls != b.report.sent.Calls || e.Failures != b.report.sent.Failures || e.Weight != b.report.sent.Weight
+}
+
+// nextReport is this replica's whole evidence. It requires that b.mu is held.
+func (b *Breaker) nextReport(now time.Duration) port.Report {
+	e := b.local.Evidence(now)
+	b.report.seq++
+	e.Replica, e.Seq, e.Known = b.replica.incarnation, b.report.seq, b.fleet.epoch
+	b.report.sent, b.report.bad, b.report.at = e, e.Bad, now
+	b.report.changed, b.report.urgent = false, false
+	return port.Report{Breaker: b.id, Rules: b.rules, Evidence: e}
+}
+
+// send makes the calls of one round, unless the shard is down: then one read is
+// its trial.
+func (p *pulse) send(ctx context.Context, s *shard, r *round) {
+	if !s.health.Up() {
+		for _, b := range r.reporters {
+			b.unsent()
+		}
+		s.try(p.trial(r))
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, p.replica.config.StoreTimeout)
+	defer cancel()
+	var both sync.WaitGroup
+	if len(r.reports) > 0 {
+		both.Go(func() { p.report(ctx, s, r) })
+	}
+	if len(r.reads) > 0 {
+		p.read(ctx, s, r)
+	}
+	both.Wait()
+}
+
+// trial asks for the first breaker's view.
+func (p *pulse) trial(r *round) func(context.Context) error {
+	breakers := append(r.readers, r.reporters...) //nolint:gocritic // r is done with
+	return func(ctx context.Context) error {
+		in, out := [1]port.ID{breakers[0].id}, [1]port.View{}
+		p.replica.stores.Views.Read(ctx, in[:], out[:])
+		breakers[0].take(out[0])
+		return out[0].Err
+	}
+}
+
+func (p *pulse) report(ctx context.Context, s *shard, r *round) {
+	out := make([]port.View, len(r.reports))
+	p.replica.stores.Breakers.Report(ctx, r.reports, out)
+	s.recordViews(out)
+	for i, b := range r.reporters {
+		if out[i].Err != nil {
+			b.unsent()
+			continue
+		}
+		b.reply(out[i])
+		b.reportAgain(r.reports[i], out[i])
+	}
+}
+
+func (p *pulse) read(ctx context.Context, s *shard, r *round) {
+	out := make([]port.View, len(r.reads))
+	p.replica.stores.Views.Read(ctx, r.reads, out)
+	s.recordViews(out)
+	for i, b := range r.readers {
+		b.take(out[i])
+	}
+}
+
+// recordViews keeps the health after one call: one good answer says that the
+// store answers.
+func (s *shard) recordViews(out []port.View) {
+	err := out[0].Err
+	for i := range out {
+		if out[i].Err == nil {
+			err = nil
+			break
+		}
+	}
+	s.record(err)
+}
+
+// unsent lets a report that was lost go again with the next refresh: it says
+// the whole, so nothing else is needed.
+func (b *Breaker) unsent() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.report.changed = true
+	b.report.bad = false
+	b.report.at = -b.policy.Window
+	b.report.sent = breaker.Evidence{Calls: -1}
+}
+
+// reportAgain sends the evidence once more when it did not count because the
+// breaker was in an epoch that this replica had yet to learn.
+func (b *Breaker) reportAgain(sent port.Report, got port.View) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if sent.Known == got.Epoch || got.State != domain.StateClosed || sent.Known == 0 && !sent.Bad {
+		return
+	}
+	if b.local.Evidence(b.replica.clock.now()).Bad {
+		b.report.urgent = true
+		b.pulse.nudge()
+	}
+}
+
+// watch takes the pushed transitions, and comes back when the connection broke.
+func (p *pulse) watch(ctx context.Context) {
+	for {
+		_ = p.replica.stores.Views.Watch(ctx, p.pushed) // the pulse reads what a broken watch misses
+		pause := time.NewTimer(p.replica.config.MaxStaleness/4 + jitter(p.replica.config.MaxStaleness/4))
+		select {
+		case <-ctx.Done():
+			pause.Stop()
+			return
+		case <-pause.C:
+		}
+	}
+}
+
+func (p *pulse) pushed(id port.ID, v port.View) {
+	if b, ok := p.replica.FindBreaker(id.Name); ok && b.pulse != nil {
+		b.take(v)
+	}
+}
+
+// withdraw takes this replica's votes back when it closes.
+func (r *Replica) withdraw(ctx context.Context) {
+	r.mu.Lock()
+	p := r.pulse
+	r.mu.Unlock()
+	if p == nil {
+		return
+	}
+	var reports []port.Report
+	for _, b := range p.all() {
+		b.mu.Lock()
+		if b.report.seq > 0 && b.fleet.epoch != 0 && b.shard.health.Up() {
+			leaving := b.nextReport(r.clock.now())
+			leaving.Evidence = breaker.Evidence{Replica: leaving.Replica, Seq: leaving.Seq, Known: leaving.Known, Leaving: true}
+			reports = append(reports, leaving)
+		}
+		b.mu.Unlock()
+	}
+	if len(reports) > 0 {
+		r.stores.Breakers.Report(ctx, reports, make([]port.View, len(reports)))
+	}
+}

@@ -1,0 +1,148 @@
+package integration
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const (
+	goRedis   = "github.com/redis/go-redis/v9"
+	miniredis = "github.com/alicebob/miniredis/v2"
+	rapid     = "pgregory.net/rapid"
+)
+
+// architecture has a row for each package of the root module, top to bottom:
+// imports point down only. .golangci.yml has the same rules for the editor; this
+// one cannot be silenced by a comment, and sees a package that has no rule.
+func architecture() []rule {
+	// What the domain may know of the standard library: no I/O, no clocks but the
+	// types of time, no goroutines.
+	domain := []string{"cmp", "context", "errors", "fmt", "math", "slices", "strconv", "strings", "time"}
+	rules := slices.Concat(domain, []string{"./domain"})
+
+	return []rule{
+		{".", nil}, // the landing page of the docs
+		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
+
+		{"classify", []string{"std", "./domain"}},
+		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
+
+		{"fleet", []string{"std", "./domain/...", "./fleet/internal/..."}},
+		// The lower two know no bucket and no breaker, so they cannot know the ports.
+		{"fleet/internal/flight", []string{"std", "./domain"}},
+		{"fleet/internal/outage", []string{"std", "./domain"}},
+		{"fleet/internal/lease", []string{"std", "./domain/...", "./fleet/internal/flight", "./fleet/internal/outage"}},
+		{"fleet/internal/view", []string{"std", "./domain/...", "./fleet/internal/flight", "./fleet/internal/outage"}},
+
+		{"store/redis", []string{"std", "./domain/...", "./scripts/lua", goRedis + "/..."}},
+		{"store/memory", []string{"std", "./domain/..."}},
+		{"store/storetest", []string{"std", "./domain/..."}},
+		{"scripts/lua", []string{"embed"}},
+
+		{"domain", domain},
+		{"domain/bucket", rules},
+		{"domain/breaker", rules},
+		{"domain/port", slices.Concat(domain, []string{"./domain/..."})},
+
+		{"internal/redisserver", []string{"std"}},
+	}
+}
+
+func TestImportsPointDown(t *testing.T) {
+	for _, violation := range violations(rootGraph(t), architecture()) {
+		t.Error(violation)
+	}
+}
+
+// TestDomainStandsAlone looks at all that the domain is built of, not only at
+// what it names.
+func TestDomainStandsAlone(t *testing.T) {
+	g := rootGraph(t)
+	for _, p := range g.own() {
+		if !matches(absolute("domain/..."), p.ImportPath) {
+			continue
+		}
+		for path := range g.reaches(p.ImportPath) {
+			if !g[path].Standard && !matches(absolute("domain/..."), path) {
+				t.Errorf("%s reaches %s", p.ImportPath, path)
+			}
+		}
+	}
+}
+
+// TestNoTestCodeInUsersBinaries allows the package testing to the one package
+// that is written for tests.
+func TestNoTestCodeInUsersBinaries(t *testing.T) {
+	g := rootGraph(t)
+	for _, p := range g.own() {
+		if p.ImportPath != absolute("store/storetest") && g.reaches(p.ImportPath)["testing"] {
+			t.Errorf("%s reaches testing", p.ImportPath)
+		}
+	}
+}
+
+func TestRootModuleRequiresThreeModules(t *testing.T) {
+	var mod struct {
+		Require []struct {
+			Path     string
+			Indirect bool
+		}
+	}
+	if err := json.Unmarshal(goCommand(t, "mod", "edit", "-json"), &mod); err != nil {
+		t.Fatal(err)
+	}
+	var direct []string
+	for _, r := range mod.Require {
+		if !r.Indirect {
+			direct = append(direct, r.Path)
+		}
+	}
+	slices.Sort(direct)
+	if want := []string{miniredis, goRedis, rapid}; !slices.Equal(direct, want) {
+		t.Errorf("the root module requires %v directly; want %v", direct, want)
+	}
+}
+
+// rootGraph asks the go command about the root module.
+func rootGraph(t *testing.T) graph {
+	t.Helper()
+	g := make(graph)
+	decoder := json.NewDecoder(strings.NewReader(string(goCommand(t, "list", "-deps", "-json=ImportPath,Imports,Standard", "./..."))))
+	for {
+		var p goPackage
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		g[p.ImportPath] = p
+	}
+	if len(g.own()) == 0 {
+		t.Fatal("go list found no package of the root module")
+	}
+	return g
+}
+
+// goCommand runs the go command in the root module and returns what it prints.
+func goCommand(t *testing.T, args ...string) []byte {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", args...)
+	cmd.Dir = ".."
+	cmd.Env = append(os.Environ(), "GOWORK=off")
+	out, err := cmd.Output()
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
+		t.Fatalf("go %s: %v\n%s", strings.Join(args, " "), err, exit.Stderr)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
