@@ -99,11 +99,11 @@ func (b *Breaker) sendAsk(ctx context.Context, ask port.ProbeRequest, sentAt tim
 	defer b.unlock(now)
 	b.probe.asking = false
 	v := out[0].View
+	b.replyLocked(now, v)
 	if v.Err != nil {
 		b.probe.again = now + jitter(b.replica.config.StoreTimeout)
 		return
 	}
-	b.takeReply(now, v)
 	if out[0].Granted {
 		b.probe.token = 0
 		b.fleet.until = now // another probe may be free
@@ -161,17 +161,9 @@ func (b *Breaker) sendSettle(ctx context.Context, ask port.ProbeRequest) {
 		b.replica.stores.Breakers.Probe(within, in[:], out[:])
 		cancel()
 		b.shard.record(out[0].View.Err)
+		b.reply(out[0].View)
 		if out[0].View.Err == nil {
-			b.reply(out[0].View)
 			return
 		}
 	}
-}
-
-// reply takes in a view that answered what this replica said.
-func (b *Breaker) reply(v port.View) {
-	now := b.replica.clock.now()
-	b.mu.Lock()
-	defer b.unlock(now)
-	b.takeReply(now, v)
 }

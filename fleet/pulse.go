@@ -192,11 +192,11 @@ func (p *pulse) report(ctx context.Context, s *shard, r *round) {
 	p.replica.stores.Breakers.Report(ctx, r.reports, out)
 	s.recordViews(out)
 	for i, b := range r.reporters {
+		b.reply(out[i])
 		if out[i].Err != nil {
 			b.unsent()
 			continue
 		}
-		b.reply(out[i])
 		b.reportAgain(r.reports[i], out[i])
 	}
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -71,39 +72,51 @@ func (b *Breaker) read(ctx context.Context, done chan struct{}) {
 	close(done)
 }
 
-// take brings the copy up to a view that was read or pushed. A view of an
-// earlier epoch is old news.
+// take brings the copy up to a view that was read or pushed.
 func (b *Breaker) take(v port.View) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
-	switch {
-	case v.Err != nil:
-		return
-	case v.Epoch == 0 && b.fleet.epoch != 0:
-		// The key is gone. A report says what we knew, and begins it afresh.
-		b.report.urgent = true
-		b.pulse.nudge()
-	case v.Epoch >= b.fleet.epoch:
-		b.adopt(now, v)
-	}
-	b.fleet.fresh = true
+	b.takeLocked(now, v)
 }
 
-// takeReply brings the copy up to a view that answered what this replica said.
-// It requires that b.mu is held.
-func (b *Breaker) takeReply(now time.Duration, v port.View) {
-	if v.Foreign && !b.fleet.foreign {
+// reply brings the copy up to a view that answered what this replica said.
+func (b *Breaker) reply(v port.View) {
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.unlock(now)
+	b.replyLocked(now, v)
+}
+
+// replyLocked requires that b.mu is held.
+func (b *Breaker) replyLocked(now time.Duration, v port.View) {
+	switch {
+	case errors.Is(v.Err, port.ErrAhead):
+		b.lost(now, port.View{})
+		return
+	case v.Err == nil && v.Foreign && !b.fleet.foreign:
 		b.replica.emit(domain.Event{
 			Kind: domain.EventSettings, Name: b.id.Name, Scope: domain.ScopeFleet,
 			Reason: "another replica's numbers for this breaker are in force",
 		})
 	}
 	b.fleet.foreign = v.Foreign
+	b.takeLocked(now, v)
+}
+
+// takeLocked requires that b.mu is held. A view of an earlier epoch is old news.
+func (b *Breaker) takeLocked(now time.Duration, v port.View) {
+	known := b.fleet.epoch
 	switch {
-	case v.Lost:
+	case v.Err != nil:
+		return
+	case v.Epoch == 0 && known != 0:
+		// The key is gone. A report says what we knew, and begins it afresh.
+		b.report.urgent = true
+		b.pulse.nudge()
+	case v.Fresh && known != 0 && v.Epoch > known:
 		b.lost(now, v)
-	case v.Epoch >= b.fleet.epoch:
+	case v.Epoch >= known:
 		b.adopt(now, v)
 	}
 	b.fleet.fresh = true

@@ -22,6 +22,7 @@ type Fleet struct {
 	rules        Rules
 	challengedAt int64 // since when other rules were brought and these were not; 0 = not
 	epoch        uint64
+	fresh        bool // the epoch began with nothing before it: a new breaker, or one whose state was lost
 	state        domain.State
 	atMicro      int64 // when the state began
 	forMicro     int64 // how long it lasts: open, or half-open at most
@@ -71,14 +72,15 @@ type View struct {
 	Epoch    uint64
 	State    domain.State
 	ForMicro int64 // open: the rest of it; half-open: until a lease may be free
-	Lost     bool  // what the replica knew was lost
+	Fresh    bool  // the epoch began with nothing before it: to a replica that knew an earlier one, its state was lost
 	Foreign  bool  // other rules than the replica's are in force
+	Ahead    bool  // refused: the replica claims to know an epoch of a later day; the rest is zero
 }
 
 // Report takes one replica's evidence and opens the fleet when at least
 // MinReplicas of those that are bad have enough weight together: MinReplicas
 // whole opinions, and QuorumMille of all the weight there is. It reports
-// whether the state moved to another epoch, which is to be published.
+// whether the breaker moved to another epoch, which is to be published.
 func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool) {
 	if f.epoch == noEpoch && e.Known == noEpoch {
 		if e.Leaving {
@@ -87,11 +89,12 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 		f.begin(r, uint64(nowMicro), nowMicro)
 		e.Known = f.epoch
 	}
-	if lost, ok := f.enter(nowMicro, r, e.Known); lost {
-		return f.view(nowMicro, r, true), ok
+	moved, ahead := f.enter(nowMicro, r, e.Known)
+	if ahead {
+		return View{Ahead: true}, false
 	}
-	if e.Known < f.epoch || f.state != domain.StateClosed || !f.vote(nowMicro, e) {
-		return f.view(nowMicro, r, false), false
+	if e.Known != f.epoch || f.state != domain.StateClosed || !f.vote(nowMicro, e) {
+		return f.view(nowMicro, r), moved
 	}
 	if f.reached() || nowMicro-f.sweptAt >= f.rules.WindowMicro {
 		f.sweep(nowMicro)
@@ -100,24 +103,25 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 		f.turn(domain.StateOpen, nowMicro, f.rules.recovery(0))
 		moved = true
 	}
-	return f.view(nowMicro, r, false), moved
+	return f.view(nowMicro, r), moved
 }
 
 // begin makes a fresh closed breaker.
 func (f *Fleet) begin(r Rules, epoch uint64, nowMicro int64) {
-	*f = Fleet{rules: r, epoch: epoch, atMicro: nowMicro, sweptAt: nowMicro}
+	*f = Fleet{rules: r, epoch: epoch, fresh: true, atMicro: nowMicro, sweptAt: nowMicro}
 }
 
-// enter settles what the caller knows against what is there: whether the state
-// was lost (and then begins a fresh one, where the caller can be believed),
-// and whose rules decide.
-func (f *Fleet) enter(nowMicro int64, r Rules, known uint64) (lost, moved bool) {
+// enter settles what the caller knows against what is there. To know an epoch
+// that is not here yet means that the state was lost: a fresh one begins, with
+// an epoch above all that were known; unless the caller cannot be believed.
+// Then it settles whose rules decide.
+func (f *Fleet) enter(nowMicro int64, r Rules, known uint64) (moved, ahead bool) {
 	if known > f.epoch {
 		if known > uint64(nowMicro)+aheadMicro {
-			return true, false
+			return false, true
 		}
 		f.begin(r, max(uint64(nowMicro), known+1), nowMicro)
-		return true, true
+		return true, false
 	}
 	f.rebase(nowMicro)
 	f.claim(nowMicro, r)
@@ -218,14 +222,11 @@ func (f *Fleet) View(nowMicro int64) View {
 	if f.epoch == noEpoch {
 		return View{}
 	}
-	return f.view(nowMicro, f.rules, false)
+	return f.view(nowMicro, f.rules)
 }
 
-func (f *Fleet) view(nowMicro int64, r Rules, lost bool) View {
-	if f.epoch == noEpoch {
-		return View{Lost: lost}
-	}
-	v := View{Epoch: f.epoch, State: f.state, Lost: lost, Foreign: r != f.rules}
+func (f *Fleet) view(nowMicro int64, r Rules) View {
+	v := View{Epoch: f.epoch, State: f.state, Fresh: f.fresh, Foreign: r != f.rules}
 	switch f.state {
 	case domain.StateOpen:
 		// A start in the future is one that the clock stepped back behind.

@@ -33,9 +33,10 @@ func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, 
 	if f.epoch == noEpoch && a.Known == noEpoch {
 		return ProbeAnswer{}, false
 	}
-	if lost, begun := f.enter(nowMicro, r, a.Known); lost {
-		answer.View = f.view(nowMicro, r, true)
-		return answer, begun
+	moved, ahead := f.enter(nowMicro, r, a.Known)
+	if ahead {
+		answer.View.Ahead = true
+		return answer, false
 	}
 	epoch := f.epoch
 	if !a.Settle && f.state == domain.StateOpen && nowMicro-f.atMicro >= f.forMicro {
@@ -46,9 +47,9 @@ func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, 
 		f.halfOpen(nowMicro, a, &answer)
 	}
 	wait := answer.View.ForMicro
-	answer.View = f.view(nowMicro, r, false)
+	answer.View = f.view(nowMicro, r)
 	answer.View.ForMicro = max(answer.View.ForMicro, wait)
-	return answer, f.epoch != epoch
+	return answer, moved || f.epoch != epoch
 }
 
 // halfOpen grants or settles, and decides whether half-open is over. In

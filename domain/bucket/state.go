@@ -50,11 +50,11 @@ const Never = -1
 
 // Decide answers asks in order, at the time nowMicro of the store's clock, for
 // a caller that brings the rule r, and leaves the bucket as it is afterwards.
-// It reports whether the bucket changed: when it did not, *st is as it was.
-// len(answers) must be at least len(asks).
-func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (changed bool) {
+// It reports whether another rule than r decided. A bucket that did not change
+// is left as it was. len(answers) must be at least len(asks).
+func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (foreign bool) {
 	next := *st
-	changed = next.enter(nowMicro, r)
+	changed := next.enter(nowMicro, r)
 	turn, denied := next.Turn, false
 	for i, ask := range asks {
 		var wrote bool
@@ -75,7 +75,7 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (c
 	if changed {
 		*st = next
 	}
-	return changed
+	return next.Rule != r
 }
 
 // enter brings st to nowMicro and settles whose rule decides. It reports
@@ -134,7 +134,8 @@ func (st *State) claim(r Rule) (changed bool) {
 func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	switch {
 	case ask.Bill != 0:
-		return Answer{Granted: ask.Count, Remaining: st.remaining()}, st.charge(ask.Bill, ask.Cost)
+		wrote = st.charge(ask.Bill, ask.Cost)
+		return Answer{Granted: ask.Count, Remaining: st.remaining()}, wrote
 	case ask.Cost == 0:
 		return Answer{Granted: ask.Count, Remaining: st.remaining(), RetryMicro: st.waitFor(st.Rule.Worth)}, false
 	case ask.Cost > st.Rule.Burst():

@@ -2,6 +2,7 @@ package port
 
 import (
 	"context"
+	"errors"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -41,7 +42,7 @@ type View struct {
 	// For is, from the reply on, how long an open breaker stays open, or until
 	// a half-open one may have a free probe lease.
 	For     time.Duration
-	Lost    bool  // the state that the caller knew was lost: this is a fresh one
+	Fresh   bool  // the epoch began with nothing before it: to one who knew an earlier epoch, the state was lost
 	Foreign bool  // other rules than the caller's are in force
 	Err     error // the store could not answer; the rest is then zero
 }
@@ -53,9 +54,14 @@ type ProbeReply struct {
 	View    View          // afterwards; its Err is the reply's
 }
 
+// ErrAhead says that a caller claims to know an epoch more than a day ahead of
+// the store's clock. It is refused, so that one replica's mistake cannot reset
+// the fleet; it should forget what it knows.
+var ErrAhead = errors.New("the epoch known is ahead of the store's clock")
+
 // A ViewSource lets replicas read the views of breakers, cheaply.
 type ViewSource interface {
-	// Read writes nothing. It cannot tell Lost and Foreign.
+	// Read writes nothing. It cannot tell Foreign.
 	Read(ctx context.Context, in []ID, out []View)
 	// Watch calls onView with each transition until ctx ends or the
 	// connection breaks, one at a time. Pushes may be lost.

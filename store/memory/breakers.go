@@ -38,7 +38,7 @@ func (b *breakers) Report(ctx context.Context, in []port.Report, out []port.View
 			continue
 		}
 		v, moved := b.fleet(r.Breaker).Report(b.now(), r.Rules, r.Evidence)
-		out[i] = view(v)
+		out[i] = view("breaker report", r.Breaker, v)
 		b.tell(r.Breaker, out[i], moved)
 	}
 }
@@ -53,7 +53,7 @@ func (b *breakers) Probe(ctx context.Context, in []port.ProbeRequest, out []port
 			continue
 		}
 		a, moved := b.fleet(r.Breaker).Probe(b.now(), r.Rules, r.ProbeAsk)
-		out[i] = port.ProbeReply{Granted: a.Granted, For: duration(a.ForMicro), View: view(a.View)}
+		out[i] = port.ProbeReply{Granted: a.Granted, For: duration(a.ForMicro), View: view("breaker probe", r.Breaker, a.View)}
 		b.tell(r.Breaker, out[i].View, moved)
 	}
 }
@@ -65,7 +65,7 @@ func (b *breakers) Read(_ context.Context, in []port.ID, out []port.View) {
 	for i, id := range in {
 		out[i] = port.View{}
 		if f := b.fleets[id]; f != nil {
-			out[i] = view(f.View(b.now()))
+			out[i] = view("breaker read", id, f.View(b.now()))
 		}
 	}
 }
@@ -110,7 +110,7 @@ func (b *breakers) tell(id port.ID, v port.View, moved bool) {
 	if !moved {
 		return
 	}
-	v.Lost, v.Foreign = false, false // of the one who asked, not of those who watch
+	v.Foreign = false // of the one who asked, not of those who watch
 	for _, w := range b.watchers {
 		select {
 		case w <- push{id, v}:
@@ -119,8 +119,11 @@ func (b *breakers) tell(id port.ID, v port.View, moved bool) {
 	}
 }
 
-func view(v breaker.View) port.View {
-	return port.View{Epoch: v.Epoch, State: v.State, For: duration(v.ForMicro), Lost: v.Lost, Foreign: v.Foreign}
+func view(op string, id port.ID, v breaker.View) port.View {
+	if v.Ahead {
+		return port.View{Err: &domain.StoreError{Op: op, Name: id.Name, Entity: true, Err: port.ErrAhead}}
+	}
+	return port.View{Epoch: v.Epoch, State: v.State, For: duration(v.ForMicro), Fresh: v.Fresh, Foreign: v.Foreign}
 }
 
 func duration(micro int64) time.Duration { return time.Duration(micro) * time.Microsecond }

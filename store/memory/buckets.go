@@ -84,9 +84,9 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 	for i := range in {
 		asks[i] = in[i].Ask
 	}
-	e.state.Decide(b.now(), in[0].Rule, asks, answers)
+	foreign := e.state.Decide(b.now(), in[0].Rule, asks, answers)
 	for i := range answers {
-		out[i] = reply(answers[i], e.state.Rule != in[0].Rule && e.state.Rule != (bucket.Rule{}))
+		out[i] = reply(answers[i], foreign)
 	}
 }
 
@@ -157,8 +157,7 @@ func (b *bound) Take(ask bucket.Ask) port.TakeReply {
 		return port.TakeReply{Err: &domain.StoreError{Op: "bucket take", Name: b.id.Name, Err: err}}
 	}
 	asks, answers := [1]bucket.Ask{ask}, [1]bucket.Answer{}
-	e.state.Decide(b.store.now(), b.rule, asks[:], answers[:])
-	foreign := e.state.Rule != b.rule && e.state.Rule != (bucket.Rule{})
+	foreign := e.state.Decide(b.store.now(), b.rule, asks[:], answers[:])
 	e.mu.Unlock()
 	return reply(answers[0], foreign)
 }

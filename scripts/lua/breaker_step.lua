@@ -1,0 +1,492 @@
+-- breaker_step.lua: take what one replica says about a breaker that the fleet shares.
+-- Twins, line for line where possible: domain/breaker Fleet.Report and Fleet.Probe.
+--
+-- KEYS[1]  hash of one breaker; its name is also the channel of its transitions
+--            p  whose numbers decide: "1:<the rules, as in ARGV[9] on>", 1 = schema
+--            x  Unix µs since which other numbers were brought, and these were not; 0 = not
+--            e  epoch; grows at each transition
+--            y  1 if the epoch began with nothing before it, else 0
+--            s  state: 0 closed, 1 half-open, 2 open
+--            t, l  when it began, Unix µs, and how long it lasts, µs
+--            g  reopenings in a row
+--            w  when the votes were last swept, Unix µs
+--            nb, wb, wa, nr  bad replicas, their weight, all weight, replicas with a vote
+--            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>"
+--            na, ns, nx, k  half-open: replicas that asked, with a success, without; successes
+--            h:<replica>  half-open: a = it asked, s = a probe succeeded, x = its probes did not
+--            q  probe leases out: "<token>:<at>:<for>:<replica>;…"
+-- ARGV[1]  now, Unix µs; 0 = the server's clock
+-- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
+-- ARGV[3]  heal 0|1: start afresh if what is there cannot be read
+-- ARGV[4]  report | ask | settle
+-- ARGV[5]  replica       ARGV[6]  epoch known to it, 0 = none
+-- ARGV[7]  report: sequence number; ask and settle: token of the lease
+-- ARGV[8]  settle: outcome 0 success | 1 failure | 2 local failure | 3 ignored; else 0
+-- ARGV[9..18]   version, min replicas, quorum ‰, window, recovery, longest recovery,
+--               probes, lease, successes, longest half-open; times in µs
+-- ARGV[19..24]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
+-- Returns  {1, now µs, state of the answer, …}, that state being
+--          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
+--              granted 0|1, lease µs
+--          1 = unreadable | 2 = of a newer schema | 3 = too late | 4 = known epoch too far ahead
+-- All numbers are integers below 2^53. Nothing is written before everything is decided.
+local CLAIM, AHEAD, DAYS, VOTES = 60000000, 86400000000, 604800000, 1024
+local BIG = 9007199254740991
+
+local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
+if now == 0 then
+  local t = redis.call('TIME')
+  now = tonumber(t[1]) * 1000000 + tonumber(t[2])
+end
+if not_after > 0 and now > not_after then
+  return {1, now, 3}
+end
+local op, me, known, token = ARGV[4], ARGV[5], tonumber(ARGV[6]), ARGV[7]
+
+-- int reads an integer from 0 to high; else nil, as for NaN and infinity.
+local function int(text, high)
+  if not text or #text > 16 or not string.match(text, '^%d+$') then
+    return nil
+  end
+  local n = tonumber(text)
+  return n <= high and n or nil
+end
+
+local RULES = {'version', 'replicas', 'quorum', 'window', 'recovery', 'longest', 'probes', 'lease', 'successes', 'half'}
+
+-- rules reads the numbers of a claim "1:…", and what is wrong with it.
+local function rules(p)
+  local schema, rest = string.match(p or '', '^(%d+):([%d:]+)$')
+  if schema ~= '1' then
+    return nil, int(schema, BIG) and 2 or 1
+  end
+  local r, n = {p = p}, 0
+  for text in string.gmatch(rest, '%d+') do
+    n = n + 1
+    r[RULES[n] or ''] = int(text, BIG)
+  end
+  for i = 1, #RULES do
+    if not r[RULES[i]] then
+      return nil, 1
+    end
+  end
+  return r, n == #RULES and 0 or 1
+end
+
+local mine = {p = '1'}
+for i = 1, #RULES do
+  mine[RULES[i]] = tonumber(ARGV[8 + i])
+  mine.p = mine.p .. ':' .. ARGV[8 + i]
+end
+
+-- better: whether the numbers of a win over those of b at once.
+local function better(a, b)
+  for i = 1, #RULES do
+    if a[RULES[i]] ~= b[RULES[i]] then
+      return a[RULES[i]] > b[RULES[i]]
+    end
+  end
+  return false
+end
+
+local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k'}
+local r, f, leases = mine, nil, {} -- rules in force, state, leases out
+local old = {} -- the fields as they are stored
+local vote, seen -- this replica's own fields
+local again = false -- the hash is written anew, without its old fields
+local moved = false
+
+-- begin makes a fresh closed breaker; turn moves to a new epoch. Both void every vote and lease.
+local function begin(epoch)
+  f = {e = epoch, y = 1, s = 0, t = now, l = 0, g = 0, x = 0, w = now}
+  for i = 9, #NUMBERS do
+    f[NUMBERS[i]] = 0
+  end
+  leases, vote, seen, again = {}, nil, nil, true
+  moved = true
+end
+
+local function turn(state, lasts, growth)
+  local x, epoch = f.x, math.max(now, f.e + 1)
+  begin(epoch)
+  f.y, f.s, f.l, f.g, f.x = 0, state, lasts, growth, x
+end
+
+-- recovery is how long it stays open after so many reopenings in a row.
+local function recovery(growth)
+  local d = r.recovery
+  for _ = 1, growth do
+    if d >= r.longest then
+      break
+    end
+    d = d * 2
+  end
+  return math.min(d, r.longest)
+end
+
+local function probe_wait()
+  return math.min(r.lease, math.floor(r.recovery / 4))
+end
+
+-- load reads what is there; what is wrong with it: 0, 1 or 2.
+local function load()
+  local ask = {'p', 'q', 'r:' .. me, 'h:' .. me}
+  for i = 1, #NUMBERS do
+    ask[#ask + 1] = NUMBERS[i]
+  end
+  local h = redis.pcall('HMGET', KEYS[1], unpack(ask))
+  if h.err then
+    return string.find(h.err, 'WRONGTYPE', 1, true) and 1 or nil, h.err
+  end
+  if not h[1] and not h[5] then
+    return 0
+  end
+  local wrong
+  r, wrong = rules(h[1])
+  if wrong ~= 0 then
+    return wrong
+  end
+  local state = {}
+  for i = 1, #NUMBERS do
+    old[NUMBERS[i]] = h[4 + i]
+    state[NUMBERS[i]] = int(h[4 + i], BIG)
+    if not state[NUMBERS[i]] then
+      return 1
+    end
+  end
+  if state.s > 2 or state.y > 1 then
+    return 1
+  end
+  for lease in string.gmatch(h[2] or '', '([^;]+);') do
+    local id, at, lasts, replica = string.match(lease, '^(%d+):(%d+):(%d+):(.+)$')
+    at, lasts = int(at, BIG), int(lasts, BIG)
+    if not at or not lasts then
+      return 1
+    end
+    leases[#leases + 1] = {id, at, lasts, replica}
+  end
+  old.p, old.q, vote, seen = h[1], h[2] or '', h[3], h[4]
+  f = state
+  return 0
+end
+
+-- enter settles what the caller knows against what is there; true if it cannot be believed.
+local function enter()
+  if known > (f and f.e or 0) then
+    if known > now + AHEAD then
+      return true
+    end
+    r = mine
+    begin(math.max(now, known + 1))
+    return false
+  end
+  f.t, f.w, f.x = math.min(f.t, now), math.min(f.w, now), math.min(f.x, now)
+  for i = 1, #leases do
+    leases[i][2] = math.min(leases[i][2], now)
+  end
+  if r.p == mine.p then
+    f.x = 0
+  elseif better(mine, r) or (f.x > 0 and now - f.x >= CLAIM) then
+    r, f.x = mine, 0
+  elseif f.x == 0 then
+    f.x = now
+  end
+  return false
+end
+
+-- parse reads a vote: seq, bad, weight, at, for; zeros if there is none.
+local function parse(text)
+  local seq, bad, weight, at, lasts = string.match(text or '', '^(%d+):([01]):(%d+):(%d+):(%d+):')
+  return int(seq, BIG) or 0, int(bad, 1) or 0, int(weight, 1000) or 0, int(at, BIG) or 0, int(lasts, BIG) or 0
+end
+
+local function tell(bad, weight, sign)
+  f.wa = f.wa + sign * weight
+  f.nb = f.nb + sign * bad
+  f.wb = f.wb + sign * bad * weight
+end
+
+local function reached()
+  return f.nb >= r.replicas and f.wb * 1000 >= math.max(r.replicas * 1000000, r.quorum * f.wa)
+end
+
+local swept, rebased = {}, {} -- votes that are too old; votes whose start moved
+
+-- sweep forgets the votes whose evidence is too old, and counts the others.
+local function sweep(own)
+  f.w, f.nb, f.wb, f.wa, f.nr = now, 0, 0, 0, 0
+  local all = redis.call('HGETALL', KEYS[1])
+  for i = 1, #all, 2 do
+    local replica = string.match(all[i], '^r:(.*)$')
+    if replica and replica ~= me then
+      local seq, bad, weight, at, lasts = parse(all[i + 1])
+      if now - math.min(at, now) >= lasts then
+        swept[#swept + 1] = all[i]
+      else
+        if at > now then
+          rebased[#rebased + 1] = all[i]
+          rebased[#rebased + 1] = string.gsub(all[i + 1], '^(%d+:%d:%d+):%d+', '%1:' .. string.format('%.0f', now))
+        end
+        tell(bad, weight, 1)
+        f.nr = f.nr + 1
+      end
+    end
+  end
+  if own then
+    local _, bad, weight, at, lasts = parse(own)
+    if now - at >= lasts then
+      return nil
+    end
+    tell(bad, weight, 1)
+    f.nr = f.nr + 1
+  end
+  return own
+end
+
+-- report replaces what this replica said before, and opens when enough of them are bad.
+local function report()
+  if f.e ~= known or f.s ~= 0 then
+    return
+  end
+  local seq, bad, weight = parse(vote)
+  if vote and seq >= tonumber(token) then
+    return
+  end
+  tell(bad, weight, -1)
+  if ARGV[22] == '1' then
+    f.nr = f.nr - (vote and 1 or 0)
+    vote = nil
+  elseif vote or f.nr < VOTES then
+    f.nr = f.nr + (vote and 0 or 1)
+    vote = token .. ':' .. ARGV[19] .. ':' .. ARGV[20] .. ':' .. string.format('%.0f', now) ..
+      ':' .. ARGV[21] .. ':' .. ARGV[23] .. ':' .. ARGV[24]
+    tell(tonumber(ARGV[19]), tonumber(ARGV[20]), 1)
+  end
+  if reached() or now - f.w >= r.window then
+    vote = sweep(vote)
+  end
+  if reached() then
+    turn(2, recovery(0), 0)
+  end
+end
+
+local marks = {} -- what became of other replicas in this call
+
+-- mark records what became of a replica's probe; a success stays one.
+local function mark(replica, as)
+  local was
+  if replica == me then
+    was = seen
+  else
+    was = marks[replica] or redis.call('HGET', KEYS[1], 'h:' .. replica) or nil
+  end
+  if was == as or was == 's' then
+    return
+  end
+  if not was then
+    f.na = f.na + 1
+  elseif was == 'x' then
+    f.nx = f.nx - 1
+  end
+  if as == 's' then
+    f.ns = f.ns + 1
+  elseif as == 'x' then
+    f.nx = f.nx + 1
+  end
+  if replica == me then
+    seen = as
+  else
+    marks[replica] = as
+  end
+end
+
+local function rest(lease)
+  return math.max(lease[3] - (now - lease[2]), 0)
+end
+
+-- decide ends half-open; true if it did.
+local function decide()
+  local since, enough = now - f.t, r.replicas
+  if since >= probe_wait() then
+    enough = math.max(1, math.min(enough, f.na))
+  end
+  if f.k >= r.successes and f.ns + f.nx >= enough and f.ns >= f.nx then
+    turn(0, 0, 0)
+    return true
+  end
+  if (f.nx >= enough and f.nx > f.ns) or (since > f.l and f.ns + f.nx > 0 and #leases == 0) then
+    turn(2, recovery(f.g + 1), f.g + 1)
+    return true
+  end
+  return false
+end
+
+-- expire counts the probes whose lease is over as failed.
+local function expire()
+  local kept = {}
+  for i = 1, #leases do
+    if now - leases[i][2] < leases[i][3] then
+      kept[#kept + 1] = leases[i]
+    else
+      mark(leases[i][4], 'x')
+    end
+  end
+  leases = kept
+end
+
+-- settle takes a lease back; true if there was one.
+local function settle()
+  if known ~= f.e then
+    return false
+  end
+  for i = 1, #leases do
+    if leases[i][1] == token then
+      local replica = table.remove(leases, i)[4]
+      if ARGV[8] == '0' then
+        f.k = f.k + 1
+        mark(replica, 's')
+      elseif ARGV[8] == '1' then
+        mark(replica, 'x')
+      end
+      return true
+    end
+  end
+  return false
+end
+
+-- grant gives a lease, if one is free for this replica: how long it lasts, else nil.
+local function grant()
+  for i = 1, #leases do
+    if leases[i][1] == token then
+      return rest(leases[i])
+    end
+  end
+  if not seen then
+    mark(me, 'a')
+  end
+  if seen == 'x' or #leases >= r.probes then
+    return nil
+  end
+  leases[#leases + 1] = {token, now, r.lease, me}
+  return r.lease
+end
+
+local granted, wait = nil, 0
+
+-- probe grants or settles a lease, and decides whether half-open is over.
+local function probe()
+  if op == 'ask' and f.s == 2 and now - f.t >= f.l then
+    turn(1, r.half, f.g)
+  end
+  if f.s ~= 1 then
+    return
+  end
+  expire()
+  if decide() then
+    return
+  end
+  if op == 'settle' then
+    if settle() then
+      decide()
+    end
+    return
+  end
+  granted = grant()
+  if not granted and seen == 'x' then
+    wait = probe_wait()
+  end
+end
+
+-- lasts is how long an open breaker stays so, or until a lease may be free.
+local function lasts()
+  if f.s == 2 then
+    return math.max(f.l - (now - f.t), 0)
+  end
+  if f.s == 0 or #leases < r.probes then
+    return 0
+  end
+  local first = rest(leases[1])
+  for i = 2, #leases do
+    first = math.min(first, rest(leases[i]))
+  end
+  return first
+end
+
+local wrong, why = load()
+if not wrong then
+  return redis.error_reply(why)
+end
+local heal = wrong == 1 and ARGV[3] == '1'
+if wrong ~= 0 and not heal then
+  return {1, now, wrong}
+end
+if heal then
+  r, f, leases, again = mine, nil, {}, true
+end
+if not f and known == 0 then
+  if op ~= 'report' or ARGV[22] == '1' then
+    return {1, now, 0, 0, 0, 0, 0, 0, 0, 0}
+  end
+  begin(now)
+  known, moved = now, false
+end
+local before_vote, before_seen = vote, seen
+if enter() then
+  return {1, now, 4}
+end
+if op == 'report' then
+  report()
+else
+  probe()
+end
+
+-- Everything is decided: write what changed.
+if again then
+  redis.call('DEL', KEYS[1])
+  old, before_vote, before_seen = {}, nil, nil
+else
+  for i = 1, #swept do
+    redis.call('HDEL', KEYS[1], swept[i])
+  end
+end
+local put = {}
+local function keep(field, value, was)
+  if value and value ~= was then
+    put[#put + 1] = field
+    put[#put + 1] = value
+  end
+end
+keep('p', r.p, old.p)
+for i = 1, #NUMBERS do
+  keep(NUMBERS[i], string.format('%.0f', f[NUMBERS[i]]), old[NUMBERS[i]])
+end
+local q = ''
+for i = 1, #leases do
+  local l = leases[i]
+  q = q .. l[1] .. ':' .. string.format('%.0f:%.0f', l[2], l[3]) .. ':' .. l[4] .. ';'
+end
+keep('q', q, old.q or '')
+keep('r:' .. me, vote, before_vote)
+keep('h:' .. me, seen, before_seen)
+if before_vote and not vote then
+  redis.call('HDEL', KEYS[1], 'r:' .. me)
+end
+if not again then
+  for replica, as in pairs(marks) do
+    keep('h:' .. replica, as, nil)
+  end
+  for i = 1, #rebased do
+    put[#put + 1] = rebased[i]
+  end
+end
+if #put > 0 then
+  redis.call('HSET', KEYS[1], unpack(put))
+end
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', DAYS + math.ceil(f.l / 1000)))
+if moved then
+  -- Last, and not by call: without the right to the channel, the writes above stand.
+  redis.pcall('PUBLISH', KEYS[1], string.format('1 %.0f %.0f %.0f %.0f', f.e, f.s, lasts(), f.y))
+end
+return {
+  1, now, 0, f.e, f.s, math.max(lasts(), wait), f.y, r.p == mine.p and 0 or 1, granted and 1 or 0, granted or 0,
+}

@@ -1,0 +1,155 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// breakerStore implements port.BreakerStore.
+type breakerStore struct{ *Store }
+
+// A step is one call of breaker_step.lua and what it answered.
+type step struct {
+	op      string
+	breaker port.ID
+	rules   breaker.Rules
+	replica string
+	known   uint64
+	token   uint64
+	outcome domain.Outcome
+	extra   [6]int64 // a report's
+
+	view    port.View
+	granted bool
+	lease   time.Duration
+}
+
+// Report takes evidence.
+func (s breakerStore) Report(ctx context.Context, in []port.Report, out []port.View) {
+	steps := make([]step, len(in))
+	for i, r := range in {
+		steps[i] = step{
+			op: "report", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Seq,
+			extra: [6]int64{int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures},
+		}
+	}
+	s.run(ctx, steps)
+	for i := range steps {
+		out[i] = steps[i].view
+	}
+}
+
+// Probe grants and settles leases.
+func (s breakerStore) Probe(ctx context.Context, in []port.ProbeRequest, out []port.ProbeReply) {
+	steps := make([]step, len(in))
+	for i, r := range in {
+		steps[i] = step{op: "ask", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Token}
+		if r.Settle {
+			steps[i].op, steps[i].outcome = "settle", r.Outcome
+		}
+	}
+	s.run(ctx, steps)
+	for i := range steps {
+		out[i] = port.ProbeReply{Granted: steps[i].granted, For: steps[i].lease, View: steps[i].view}
+	}
+}
+
+// run executes steps in one pipeline, and those that were too late once more.
+func (s breakerStore) run(ctx context.Context, steps []step) {
+	again := make([]*step, 0, len(steps))
+	for i := range steps {
+		steps[i].view.Err = s.check(steps[i])
+		if steps[i].view.Err == nil {
+			again = append(again, &steps[i])
+		}
+	}
+	if stale := s.attempt(ctx, again); len(stale) > 0 && ctx.Err() == nil {
+		s.attempt(ctx, stale)
+	}
+}
+
+// check refuses what cannot be written safely.
+func (s breakerStore) check(st step) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	if err := domain.ValidateName("breaker", st.replica); err != nil {
+		return wrong(s.step.op, st.breaker.Name, fmt.Errorf("replica: %w", err))
+	}
+	return nil
+}
+
+func (s breakerStore) attempt(ctx context.Context, steps []*step) (stale []*step) {
+	if len(steps) == 0 {
+		return nil
+	}
+	calls := make([]call, len(steps))
+	notAfter := s.clock.notAfter(ctx)
+	for i, st := range steps {
+		calls[i] = s.stepCall(notAfter, st)
+	}
+	sent := now()
+	err := s.link.run(ctx, calls)
+	for i, st := range steps {
+		callErr := err
+		if callErr == nil {
+			callErr = s.readStep(&calls[i], st, sent)
+		}
+		if callErr == ErrStale { //nolint:errorlint // as readStep returns it
+			stale = append(stale, st)
+		}
+		if callErr != nil {
+			st.view = port.View{Err: s.failed(ctx, st, callErr)}
+		}
+	}
+	return stale
+}
+
+func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
+	failed := wrong(s.step.op, st.breaker.Name, timely(ctx, err))
+	if said, ok := failed.(*domain.StoreError); ok && err == port.ErrAhead { //nolint:errorlint // as made above
+		said.Entity = true
+	}
+	return failed
+}
+
+// stepCall is the call for st, as breaker_step.lua wants it.
+func (s breakerStore) stepCall(notAfter int64, st *step) call {
+	key := s.key(kindBreaker, st.breaker)
+	args := make([]any, 0, 24)
+	args = append(args, s.nowArg(), notAfter, s.heals.take(key), st.op, st.replica, st.known, st.token, uint8(st.outcome))
+	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
+		args = append(args, n)
+	}
+	for _, n := range st.extra {
+		args = append(args, n)
+	}
+	return call{script: s.step, keys: []string{key}, args: args}
+}
+
+// readStep reads the reply to st.
+func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
+	n, err := c.numbers()
+	if err != nil {
+		return err
+	}
+	s.clock.hear(n[1], sent)
+	if err := s.troubleOf(n[2], c.keys[0]); err != nil {
+		return err
+	}
+	if len(n) < 10 || n[4] < 0 || n[4] > int64(domain.StateOpen) {
+		return ErrReply
+	}
+	st.view = port.View{
+		Epoch: uint64(n[3]), State: domain.State(n[4]), For: micros(n[5]), Fresh: n[6] != 0, Foreign: n[7] != 0,
+	}
+	st.granted, st.lease = n[8] != 0, micros(n[9])
+	return nil
+}
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

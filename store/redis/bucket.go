@@ -1,0 +1,193 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// bucketsPerScript bounds the buckets that one script carries, so that it does
+// not keep the server from others for long.
+const bucketsPerScript = 64
+
+// bucketStore implements port.BucketStore and port.Sharder.
+type bucketStore struct{ *Store }
+
+// Shard returns the part of a cluster that a bucket lives on.
+func (s bucketStore) Shard(id port.ID) uint32 { return s.shard(kindBucket, id) }
+
+// A group is the requests of one bucket that stand together in a batch: they
+// share a turn, and in a script a key.
+type group struct {
+	key        string
+	begin, end int
+}
+
+// Take decides requests on the server. On a single server one script carries
+// many buckets; on a cluster each has its own, in one pipeline.
+func (s bucketStore) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
+	if s.broken != nil {
+		failAll(out, s.broken)
+		return
+	}
+	groups := s.groups(in)
+	if stale := s.attempt(ctx, groups, in, out); len(stale) > 0 && ctx.Err() == nil {
+		s.attempt(ctx, stale, in, out) // it was not executed, and the server's clock is known now
+	}
+}
+
+func failAll(out []port.TakeReply, err error) {
+	for i := range out {
+		out[i] = port.TakeReply{Err: err}
+	}
+}
+
+func (s bucketStore) groups(in []port.TakeRequest) []group {
+	groups := make([]group, 0, 1)
+	for i := range in {
+		if i > 0 && in[i].Bucket == in[i-1].Bucket && in[i].Rule == in[i-1].Rule {
+			groups[len(groups)-1].end++
+			continue
+		}
+		groups = append(groups, group{s.key(kindBucket, in[i].Bucket), i, i + 1})
+	}
+	return groups
+}
+
+// attempt executes groups once, and returns those that were too late.
+func (s bucketStore) attempt(ctx context.Context, groups []group, in []port.TakeRequest, out []port.TakeReply) (stale []group) {
+	parts := s.split(groups)
+	calls := make([]call, len(parts))
+	notAfter := s.clock.notAfter(ctx)
+	for i, part := range parts {
+		calls[i] = s.takeCall(notAfter, part, in)
+	}
+	sent := now()
+	err := s.link.run(ctx, calls)
+	for i, part := range parts {
+		var numbers []int64
+		callErr := err
+		if callErr == nil {
+			numbers, callErr = calls[i].numbers()
+		}
+		if callErr == nil {
+			s.clock.hear(numbers[1], sent)
+			if numbers[2] != 0 {
+				callErr = ErrStale
+				stale = append(stale, part...)
+			} else {
+				callErr = s.readTake(numbers[3:], part, in, out)
+			}
+		}
+		if callErr != nil {
+			s.fail(ctx, part, in, out, callErr)
+		}
+	}
+	return stale
+}
+
+// split says which groups share a script. A bucket stands in one only once: it
+// could not see what the script did to it before.
+func (s bucketStore) split(groups []group) [][]group {
+	most := bucketsPerScript
+	if !s.link.single() {
+		most = 1
+	}
+	parts := make([][]group, 0, (len(groups)+most-1)/most)
+	seen := make(map[string]struct{}, min(len(groups), most))
+	begin := 0
+	for i, g := range groups {
+		if _, again := seen[g.key]; again || i-begin == most {
+			parts = append(parts, groups[begin:i])
+			begin = i
+			clear(seen)
+		}
+		if len(groups) > 1 {
+			seen[g.key] = struct{}{}
+		}
+	}
+	return append(parts, groups[begin:])
+}
+
+// takeCall is the call for groups, as bucket_take.lua wants it.
+func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequest) call {
+	asks := groups[len(groups)-1].end - groups[0].begin
+	c := call{script: s.take, keys: make([]string, 0, len(groups)), args: make([]any, 0, 2+6*len(groups)+4*asks)}
+	c.args = append(c.args, s.nowArg(), notAfter)
+	for _, g := range groups {
+		c.keys = append(c.keys, g.key)
+		rule := in[g.begin].Rule
+		c.args = append(c.args, s.heals.take(g.key), rule.Version, rule.Earn, rule.Worth, rule.Full, g.end-g.begin)
+		for _, r := range in[g.begin:g.end] {
+			c.args = append(c.args, r.Cost, r.Count, bit(r.Turn), r.Bill)
+		}
+	}
+	return c
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
+}
+
+// readTake reads the reply to groups.
+func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
+	for _, g := range groups {
+		if len(n) < 2+3*(g.end-g.begin) {
+			return ErrReply
+		}
+		state, foreign := n[0], n[1] != 0
+		n = n[2:]
+		for i := g.begin; i < g.end; i++ {
+			out[i] = takeReply(n, foreign)
+			if err := s.troubleOf(state, g.key); err != nil {
+				out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, err)}
+			}
+			n = n[3:]
+		}
+	}
+	return nil
+}
+
+func takeReply(n []int64, foreign bool) port.TakeReply {
+	r := port.TakeReply{Granted: n[0], Remaining: n[1], Foreign: foreign}
+	if n[2] == bucket.Never {
+		r.TooHigh = true
+	} else {
+		r.RetryAfter = time.Duration(n[2]) * time.Microsecond
+	}
+	return r
+}
+
+// troubleOf is the error that the state of an answer means; what cannot be read
+// is healed by the next call.
+func (s *Store) troubleOf(state int64, key string) error {
+	switch state {
+	case answerDecided:
+		return nil
+	case answerUnreadable:
+		s.heals.note(key)
+		return ErrUnreadable
+	case answerNewer:
+		return ErrNewer
+	case answerStale:
+		return ErrStale
+	case answerAhead:
+		return port.ErrAhead
+	default:
+		return ErrReply
+	}
+}
+
+func (s bucketStore) fail(ctx context.Context, groups []group, in []port.TakeRequest, out []port.TakeReply, err error) {
+	err = timely(ctx, err)
+	for _, g := range groups {
+		for i := g.begin; i < g.end; i++ {
+			out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, err)}
+		}
+	}
+}

@@ -1,0 +1,71 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"net"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// The troubles that scripts tell, as causes of a StoreError.
+var (
+	// ErrUnreadable: what stands under the key is not this library's. It is
+	// told once; this replica's next call starts the entity afresh.
+	ErrUnreadable = errors.New("unreadable state")
+	// ErrNewer: the state was written by a newer version of the library, and is
+	// left alone.
+	ErrNewer = errors.New("state of a newer schema")
+	// ErrStale: the call reached the server after its time, and was not executed.
+	ErrStale = errors.New("too late")
+	// ErrReply: the server's answer makes no sense.
+	ErrReply = errors.New("unexpected reply")
+)
+
+// wrong is the error of a call that could not decide about one entity.
+func wrong(op, name string, err error) error {
+	entity := errors.Is(err, ErrUnreadable) || errors.Is(err, ErrNewer)
+	return &domain.StoreError{Op: op, Name: name, Entity: entity, Config: misconfigured(err), Err: err}
+}
+
+// misconfigured reports whether err is about permissions, a password or TLS,
+// which do not mend themselves.
+func misconfigured(err error) bool {
+	if redis.IsPermissionError(err) || redis.IsAuthError(err) {
+		return true
+	}
+	text := err.Error()
+	if strings.HasPrefix(text, "ERR") && (strings.Contains(text, "The user executing the script can't") || strings.Contains(text, "ACL failure")) {
+		return true
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return true
+	}
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return true
+	}
+	_, ok := errors.AsType[tls.RecordHeaderError](err)
+	return ok
+}
+
+// timely turns the ways in which go-redis says that time ran out into the
+// context's own.
+func timely(ctx context.Context, err error) error {
+	if ctx.Err() == nil {
+		return err
+	}
+	if timedOut(err) {
+		return context.Cause(ctx)
+	}
+	return err
+}
+
+func timedOut(err error) bool {
+	timeout, ok := errors.AsType[net.Error](err)
+	return ok && timeout.Timeout()
+}

@@ -1,0 +1,34 @@
+package redisstore
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// memberStore implements port.MemberStore.
+type memberStore struct{ *Store }
+
+// Beat keeps replica a member.
+func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Duration) (int, error) {
+	if s.broken != nil {
+		return 0, s.broken
+	}
+	sent := now()
+	calls := []call{{
+		script: s.beat,
+		keys:   []string{s.key(kindMembers, port.ID{})},
+		args:   []any{s.nowArg(), replica, lasting.Microseconds()},
+	}}
+	err := s.link.run(ctx, calls)
+	var n []int64
+	if err == nil {
+		n, err = calls[0].numbers()
+	}
+	if err != nil {
+		return 0, wrong(s.beat.op, "", timely(ctx, err))
+	}
+	s.clock.hear(n[1], sent)
+	return int(n[2]), nil
+}

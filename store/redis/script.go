@@ -1,0 +1,89 @@
+package redisstore
+
+import (
+	"context"
+	"crypto/sha1" //nolint:gosec // Redis names scripts by it
+	"encoding/hex"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// A script is one Lua text and the name that Redis gives it.
+type script struct {
+	op   string // in errors
+	text string
+	sha  string
+}
+
+func newScript(op, text string) *script {
+	sum := sha1.Sum([]byte(text)) //nolint:gosec // Redis names scripts by it
+	return &script{op, text, hex.EncodeToString(sum[:])}
+}
+
+// A call is one execution of a script, and its reply.
+type call struct {
+	script *script
+	keys   []string
+	args   []any
+	cmd    once
+}
+
+// once is a command that go-redis must not send again when its reply is lost:
+// it may have been executed.
+type once struct{ *redis.Cmd }
+
+// NoRetry tells go-redis.
+func (once) NoRetry() bool { return true }
+
+// make builds the command: by its name, or with its text.
+func (c *call) make(ctx context.Context, verb, what string) once {
+	args := make([]any, 0, 3+len(c.keys)+len(c.args))
+	args = append(args, verb, what, len(c.keys))
+	for _, k := range c.keys {
+		args = append(args, k)
+	}
+	return once{redis.NewCmd(ctx, append(args, c.args...)...)}
+}
+
+// run executes calls, in one pipeline, at most once each. A script that the
+// server does not know was not executed, so it is sent again with its text.
+// The reply or error of each call is in its cmd. run returns an error when the
+// commands may still be under way; the calls must not be touched then.
+func (l *link) run(ctx context.Context, calls []call) error {
+	return l.do(ctx, func(ctx context.Context, to sender) error {
+		for i := range calls {
+			calls[i].cmd = calls[i].make(ctx, "evalsha", calls[i].script.sha)
+		}
+		send(ctx, to, calls, nil)
+		var unknown []int
+		for i := range calls {
+			if redis.HasErrorPrefix(calls[i].cmd.Err(), "NOSCRIPT") {
+				calls[i].cmd = calls[i].make(ctx, "eval", calls[i].script.text)
+				unknown = append(unknown, i)
+			}
+		}
+		if len(unknown) > 0 {
+			send(ctx, to, calls, unknown)
+		}
+		return nil
+	})
+}
+
+// send sends the calls of the given numbers, or all of them for nil. Each
+// command has its own error afterwards.
+func send(ctx context.Context, to sender, calls []call, which []int) {
+	if len(calls) == 1 {
+		_ = to.Process(ctx, calls[0].cmd) // also in the command
+		return
+	}
+	pipe := to.Pipeline()
+	if which == nil {
+		for i := range calls {
+			_ = pipe.Process(ctx, calls[i].cmd) // queues, and cannot fail
+		}
+	}
+	for _, i := range which {
+		_ = pipe.Process(ctx, calls[i].cmd)
+	}
+	_, _ = pipe.Exec(ctx) // also in the commands
+}

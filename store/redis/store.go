@@ -1,0 +1,65 @@
+package redisstore
+
+import (
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/scripts/lua"
+)
+
+// Options configure a Store. The zero value is ready to use.
+type Options struct {
+	now func() time.Time // tests only: decide in this clock, not in the server's
+}
+
+// A Store keeps shared state in Redis. It is safe for concurrent use.
+type Store struct {
+	fleet  string
+	broken error // why the fleet's name cannot be used; nil = it can
+	link   *link
+	now    func() time.Time
+
+	take, step, beat *script
+	heals            heals
+	clock            serverClock
+}
+
+// New returns a store over the caller's client, which stays the caller's: to
+// configure, to share and to close. It makes no call, so it works while Redis is
+// down.
+//
+// fleet is the namespace: all replicas that give the same name on the same
+// Redis share everything, and no other key is touched than those that begin
+// with it and a colon. It has 1 to 64 ASCII letters, digits, '.', '_' or '-';
+// with another one every call fails with [domain.ErrStoreConfig].
+func New(client redis.UniversalClient, fleet string, o Options) *Store {
+	s := &Store{
+		fleet: fleet,
+		link:  newLink(client),
+		now:   o.now,
+		take:  newScript("bucket take", lua.BucketTake),
+		step:  newScript("breaker step", lua.BreakerStep),
+		beat:  newScript("member beat", lua.MemberBeat),
+	}
+	if err := domain.ValidateName("fleet", fleet); err != nil {
+		s.broken = &domain.StoreError{Op: "store", Name: fleet, Config: true, Err: fmt.Errorf("fleet: %w", err)}
+	}
+	return s
+}
+
+// Stores returns s as the ports that it implements: all of them.
+func (s *Store) Stores() port.Stores {
+	return port.Stores{Buckets: bucketStore{s}, Breakers: breakerStore{s}, Views: viewSource{s}, Members: memberStore{s}}
+}
+
+// nowArg is what scripts take for the time: 0 for the server's clock.
+func (s *Store) nowArg() int64 {
+	if s.now == nil {
+		return 0
+	}
+	return s.now().UnixMicro()
+}

@@ -1,0 +1,158 @@
+package redisstore
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// viewSource implements port.ViewSource.
+type viewSource struct{ *Store }
+
+// The fields of a breaker that a view is made of.
+var viewFields = []string{"e", "s", "t", "l", "y"} //nolint:gochecknoglobals // a constant list
+
+// Read reads views by plain commands, in one pipeline: they cost the server a
+// fraction of a script, and a read replica may answer them.
+func (s viewSource) Read(ctx context.Context, in []port.ID, out []port.View) {
+	err := s.broken
+	if err == nil {
+		var views []port.View
+		err = s.link.do(ctx, func(ctx context.Context, to sender) (err error) {
+			views, err = s.read(ctx, to, in)
+			return err
+		})
+		if err == nil {
+			copy(out, views)
+			return
+		}
+		err = wrong("breaker read", "", timely(ctx, err))
+	}
+	for i := range out {
+		out[i] = port.View{Err: err}
+	}
+}
+
+func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.View, error) {
+	pipe := to.Pipeline()
+	clock := pipe.Time(ctx)
+	rows := make([]*redis.SliceCmd, len(in))
+	for i, id := range in {
+		rows[i] = pipe.HMGet(ctx, s.key(kindBreaker, id), viewFields...)
+	}
+	_, _ = pipe.Exec(ctx) // each command has its own error
+	if err := clock.Err(); err != nil {
+		return nil, err
+	}
+	nowMicro := clock.Val().UnixMicro()
+	if s.now != nil {
+		nowMicro = s.nowArg()
+	}
+	views := make([]port.View, len(in))
+	for i, row := range rows {
+		views[i] = readView(nowMicro, row)
+		if err := views[i].Err; err != nil {
+			if !redis.HasErrorPrefix(err, "WRONGTYPE") {
+				return nil, err
+			}
+			views[i].Err = wrong("breaker read", in[i].Name, ErrUnreadable)
+		}
+	}
+	return views, nil
+}
+
+// readView makes a view of the fields as they stand. What cannot be read is as
+// good as not there: the next report finds out, and heals it.
+func readView(nowMicro int64, row *redis.SliceCmd) port.View {
+	if err := row.Err(); err != nil {
+		return port.View{Err: err}
+	}
+	var n [5]int64
+	for i, field := range row.Val() {
+		text, ok := field.(string)
+		x, err := strconv.ParseInt(text, 10, 64)
+		if !ok || err != nil || x < 0 || i >= len(n) {
+			return port.View{}
+		}
+		n[i] = x
+	}
+	return makeView(n[0], n[1], n[3]-max(nowMicro-n[2], 0), n[4])
+}
+
+func makeView(epoch, state, rest, fresh int64) port.View {
+	if state < 0 || state > int64(domain.StateOpen) || epoch <= 0 {
+		return port.View{}
+	}
+	v := port.View{Epoch: uint64(epoch), State: domain.State(state), Fresh: fresh != 0}
+	if v.State == domain.StateOpen {
+		v.For = micros(max(rest, 0))
+	}
+	return v
+}
+
+// Watch subscribes to the fleet's transitions until ctx ends or the connection
+// breaks. One pattern serves all breakers: it is the fleet's whole namespace,
+// so that a permission for it can be given in one word.
+func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) error {
+	if s.broken != nil {
+		return s.broken
+	}
+	sub := s.link.client.PSubscribe(ctx, s.fleet+":*")
+	stop := context.AfterFunc(ctx, func() { _ = sub.Close() }) // it blocks in a read otherwise
+	defer func() {
+		stop()
+		_ = sub.Close()
+	}()
+	for pinged := false; ; {
+		m, err := sub.ReceiveTimeout(ctx, silence)
+		switch {
+		case ctx.Err() != nil:
+			return context.Cause(ctx)
+		case err != nil && (pinged || !timedOut(err) || sub.Ping(ctx) != nil):
+			return wrong("breaker watch", "", err)
+		}
+		pinged = err != nil
+		if message, ok := m.(*redis.Message); ok {
+			s.pushed(message, onView)
+		}
+	}
+}
+
+// pushed tells a transition. What cannot be read is left to the next read.
+func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
+	name, ok := s.breakerName(m.Channel)
+	if !ok {
+		return
+	}
+	if v, err := readPush(m.Payload); err == nil {
+		onView(port.ID{Name: name}, v)
+	}
+}
+
+// silence is how long nothing may come before the connection is asked whether
+// it lives: a dead one says nothing either.
+const silence = 15 * time.Second
+
+// readPush reads "1 <epoch> <state> <for µs> <fresh>".
+func readPush(payload string) (port.View, error) {
+	words := strings.Fields(payload)
+	if len(words) != 5 || words[0] != "1" {
+		return port.View{}, ErrReply
+	}
+	var n [4]int64
+	for i, word := range words[1:] {
+		x, err := strconv.ParseInt(word, 10, 64)
+		if err != nil {
+			return port.View{}, fmt.Errorf("%w: %w", ErrReply, err)
+		}
+		n[i] = x
+	}
+	return makeView(n[0], n[1], n[2], n[3]), nil
+}

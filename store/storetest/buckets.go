@@ -1,0 +1,302 @@
+package storetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// A takeStep moves the clock and asks one bucket.
+type takeStep struct {
+	after time.Duration
+	limit domain.RateLimit // the story's, unless set
+	ask   bucket.Ask
+	want  port.TakeReply
+}
+
+// A takeStory is a run of steps on one bucket, and the rule that it shows.
+type takeStory struct {
+	name  string
+	why   string
+	limit domain.RateLimit
+	steps []takeStep
+}
+
+const us = time.Microsecond
+
+func one() bucket.Ask                   { return bucket.Ask{Cost: 1, Count: 1} }
+func cost(n int64) bucket.Ask           { return bucket.Ask{Cost: n, Count: 1} }
+func many(cost, count int64) bucket.Ask { return bucket.Ask{Cost: cost, Count: count} }
+func turn(n int64) bucket.Ask           { return bucket.Ask{Cost: n, Count: 1, Turn: true} }
+func peek() bucket.Ask                  { return bucket.Ask{Count: 1} }
+func bill(id uint64, n int64) bucket.Ask {
+	return bucket.Ask{Cost: n, Count: 1, Bill: id}
+}
+
+func yes(remaining int64) port.TakeReply { return port.TakeReply{Granted: 1, Remaining: remaining} }
+func no(remaining int64, retryAfter time.Duration) port.TakeReply {
+	return port.TakeReply{Remaining: remaining, RetryAfter: retryAfter}
+}
+
+func limit(tokens int64, period time.Duration, burst int64) domain.RateLimit {
+	return domain.RateLimit{Limit: domain.Limit{Tokens: tokens, Period: period, Burst: burst}}
+}
+
+func version(r domain.RateLimit, n int64) domain.RateLimit {
+	r.Version = n
+	return r
+}
+
+// TestBuckets is the conformance suite of a [port.BucketStore].
+func TestBuckets(t *testing.T, newStore Maker) {
+	t.Helper()
+	for _, story := range takeStories() {
+		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
+	}
+	t.Run("a batch is decided in order", func(t *testing.T) { testBatch(t, newStore) })
+	t.Run("keys are apart", func(t *testing.T) { testKeys(t, newStore) })
+	t.Run("a context that is done takes nothing", func(t *testing.T) { testDone(t, newStore) })
+}
+
+func (s takeStory) run(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	for i, step := range s.steps {
+		clock.move(step.after)
+		declared := step.limit
+		if declared == (domain.RateLimit{}) {
+			declared = s.limit
+		}
+		got := take(t, store, port.ID{Name: "limit"}, declared, step.ask)
+		if got != step.want {
+			t.Fatalf("step %d: Take(%+v) = %+v; want %+v\n%s", i, step.ask, got, step.want, s.why)
+		}
+	}
+}
+
+func take(t *testing.T, store port.Stores, id port.ID, declared domain.RateLimit, ask bucket.Ask) port.TakeReply {
+	t.Helper()
+	in := [1]port.TakeRequest{{Bucket: id, Rule: compile(t, declared), Ask: ask}}
+	var out [1]port.TakeReply
+	store.Buckets.Take(t.Context(), in[:], out[:])
+	return out[0]
+}
+
+func compile(t *testing.T, declared domain.RateLimit) bucket.Rule {
+	t.Helper()
+	rule, err := bucket.Compile(declared)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return rule
+}
+
+// takeStories are what a limit promises, and what others got wrong.
+//
+//nolint:funlen // a table, to be read from top to bottom
+func takeStories() []takeStory {
+	second, perSecond := time.Second, limit(1, time.Second, 3)
+	strict, loose := version(limit(10, second, 10), 1), version(limit(1000, second, 1000), 2)
+	foreign := func(r port.TakeReply) port.TakeReply { r.Foreign = true; return r }
+	return []takeStory{
+		{"a new bucket is full", "it gives its burst at once, then its rate", perSecond, []takeStep{
+			{0, domain.RateLimit{}, many(1, 5), port.TakeReply{Granted: 3, RetryAfter: second}},
+			{second - us, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"all or nothing", "a refused cost charges nothing", limit(1, second, 5), []takeStep{
+			{0, domain.RateLimit{}, cost(3), yes(2)},
+			{0, domain.RateLimit{}, cost(3), no(2, second)},
+			{0, domain.RateLimit{}, cost(2), yes(0)},
+		}},
+		{"thirds do not drift", "credits are whole numbers, and a wait is rounded up", limit(3, second, 1), []takeStep{
+			{0, domain.RateLimit{}, one(), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, 333334*us)},
+			{333333 * us, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"waiting exactly RetryAfter succeeds", "when nobody else took the tokens", limit(7, second, 10), []takeStep{
+			{0, domain.RateLimit{}, cost(10), yes(0)},
+			{0, domain.RateLimit{}, cost(5), no(0, 714286*us)},
+			{714286 * us, domain.RateLimit{}, cost(5), yes(0)},
+		}},
+		{"a full bucket stays full", "no more than the burst is saved up, and no double burst at a boundary", perSecond, []takeStep{
+			{0, domain.RateLimit{}, one(), yes(2)},
+			{time.Hour, domain.RateLimit{}, many(1, 9), port.TakeReply{Granted: 3, RetryAfter: second}},
+			{second, domain.RateLimit{}, many(1, 9), port.TakeReply{Granted: 1, RetryAfter: second}},
+		}},
+		{"asking often earns nothing and costs nothing", "a denial must not move the refill", limit(1, 10*second, 1), []takeStep{
+			{0, domain.RateLimit{}, one(), yes(0)},
+			{3 * second, domain.RateLimit{}, one(), no(0, 7*second)},
+			{3 * second, domain.RateLimit{}, one(), no(0, 4*second)},
+			{3 * second, domain.RateLimit{}, one(), no(0, second)},
+			{second, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a cost above the burst is never granted", "no wait helps; exactly the burst is", perSecond, []takeStep{
+			{0, domain.RateLimit{}, cost(4), port.TakeReply{Remaining: 3, TooHigh: true}},
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+		}},
+		{"cost 0 peeks", "it takes nothing and says how long the next token takes", perSecond, []takeStep{
+			{0, domain.RateLimit{}, peek(), yes(3)},
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+			{second / 4, domain.RateLimit{}, peek(), port.TakeReply{Granted: 1, RetryAfter: 3 * second / 4}},
+			{3 * second / 4, domain.RateLimit{}, peek(), yes(1)},
+			{0, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a clock that steps back refills nothing", "and freezes for no longer than the step", perSecond, []takeStep{
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+			{-second, domain.RateLimit{}, one(), no(0, second)},
+			{second, domain.RateLimit{}, one(), no(0, second)},
+			{second, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a clock far behind re-bases the bucket", "it mints nothing, and refills from the new time on", perSecond, []takeStep{
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+			{-time.Hour, domain.RateLimit{}, turn(1), no(0, second)},
+			{second, domain.RateLimit{}, one(), yes(0)},
+			{time.Hour, domain.RateLimit{}, many(1, 9), port.TakeReply{Granted: 3, RetryAfter: second}},
+		}},
+		{"slow rates are exact", "one token a day does not vanish in rounding or expiry", limit(1, 24*time.Hour, 1), []takeStep{
+			{0, domain.RateLimit{}, one(), yes(0)},
+			{24*time.Hour - us, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"fast rates are exact", "a million a second, a burst of one", limit(1_000_000, second, 1), []takeStep{
+			{0, domain.RateLimit{}, one(), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a period below a millisecond", "its state must live at least as long as it means something", limit(1, 100*us, 2), []takeStep{
+			{0, domain.RateLimit{}, cost(2), yes(0)},
+			{99 * us, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"turns spread those who were denied", "each that stays silent gets the token after the last one's", limit(10, second, 1), []takeStep{
+			{0, domain.RateLimit{}, turn(1), yes(0)},
+			{0, domain.RateLimit{}, turn(1), no(0, 100*time.Millisecond)},
+			{0, domain.RateLimit{}, turn(1), no(0, 100*time.Millisecond)},
+			{0, domain.RateLimit{}, turn(1), no(0, 200*time.Millisecond)},
+			{0, domain.RateLimit{}, one(), no(0, 100*time.Millisecond)}, // who takes no turn is told the refill
+			{300 * time.Millisecond, domain.RateLimit{}, turn(1), yes(0)},
+			{0, domain.RateLimit{}, turn(1), no(0, 100*time.Millisecond)},
+		}},
+		{"a turn is never longer than a second", "however many were denied", limit(1, second, 1), []takeStep{
+			{0, domain.RateLimit{}, one(), yes(0)},
+			{0, domain.RateLimit{}, turn(1), no(0, second)},
+			{0, domain.RateLimit{}, turn(1), no(0, second)},
+			{0, domain.RateLimit{}, turn(1), no(0, second)},
+		}},
+		{"a bill is charged once", "into debt, but never below an empty bucket's worth of it", limit(10, second, 10), []takeStep{
+			{0, domain.RateLimit{}, bill(7, 5), yes(5)},
+			{0, domain.RateLimit{}, bill(7, 5), yes(5)},
+			{0, domain.RateLimit{}, bill(8, 100), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, 600*time.Millisecond)},
+			{0, domain.RateLimit{}, bill(9, 10), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, 1100*time.Millisecond)},
+			{1100 * time.Millisecond, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a newer version takes over in proportion", "and the older one is then decided by it", strict, []takeStep{
+			{0, domain.RateLimit{}, cost(5), yes(5)},
+			{0, loose, peek(), yes(500)},
+			{0, loose, cost(100), yes(400)},
+			{0, domain.RateLimit{}, cost(10), foreign(yes(390))},
+		}},
+		{"alternating versions mint nothing", "a rolling deploy asks with both for a while", strict, []takeStep{
+			{0, loose, cost(1000), yes(0)},
+			{0, domain.RateLimit{}, one(), foreign(no(0, 1000*us))},
+			{10 * time.Millisecond, domain.RateLimit{}, cost(10), foreign(yes(0))},
+			{0, loose, one(), no(0, 1000*us)},
+			{0, domain.RateLimit{}, one(), foreign(no(0, 1000*us))},
+		}},
+		{"at equal versions the stricter numbers win", "whoever asks first", limit(100, second, 100), []takeStep{
+			{0, domain.RateLimit{}, cost(50), yes(50)},
+			{0, limit(10, second, 10), one(), yes(4)},
+			{0, domain.RateLimit{}, one(), foreign(yes(3))},
+		}},
+		{"a claim that nobody brings falls", "after a minute: a rollback, or a raised limit", limit(1, time.Hour, 100), []takeStep{
+			{0, version(limit(1, time.Hour, 10), 3), cost(10), yes(0)},
+			{0, domain.RateLimit{}, one(), foreign(no(0, time.Hour))},
+			{59 * second, domain.RateLimit{}, one(), foreign(no(0, time.Hour-59*second))},
+			{2 * second, domain.RateLimit{}, turn(1), no(0, 49*time.Minute+50*second+228*us)},
+		}},
+		{"a bucket that is full again is as good as none", "so that expiry decides nothing", version(limit(10, second, 10), 1), []takeStep{
+			{0, loose, cost(500), yes(500)},
+			{499999 * us, domain.RateLimit{}, one(), foreign(yes(998))},
+			{time.Second, domain.RateLimit{}, one(), yes(9)},
+		}},
+	}
+}
+
+// testBatch takes several buckets at once, one of them twice.
+func testBatch(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	rule := compile(t, limit(1, time.Second, 3))
+	a, b := port.ID{Name: "a"}, port.ID{Name: "b"}
+	in := []port.TakeRequest{
+		{Bucket: a, Rule: rule, Ask: many(1, 2)},
+		{Bucket: a, Rule: rule, Ask: cost(2)},
+		{Bucket: a, Rule: rule, Ask: cost(1)},
+		{Bucket: b, Rule: rule, Ask: cost(3)},
+		{Bucket: a, Rule: rule, Ask: cost(1)},
+	}
+	want := []port.TakeReply{
+		{Granted: 2, Remaining: 1}, no(1, time.Second), yes(0), yes(0), no(0, time.Second),
+	}
+	out := make([]port.TakeReply, len(in))
+	store.Buckets.Take(t.Context(), in, out)
+	for i := range want {
+		if out[i] != want[i] {
+			t.Errorf("request %d: %+v; want %+v", i, out[i], want[i])
+		}
+	}
+}
+
+// testKeys takes the whole burst of many keys that look alike: none may be
+// another one's.
+func testKeys(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	long := make([]byte, 5000)
+	keys := []string{
+		"", "a", "b", "A", "a ", " a", "{a}", "{", "}", "}{", "a=b", "#a", "=a", "a\x00", "\x00", "\xff\xfe",
+		"a\nb", "*", "?", "[a]", "limit", "über", "..", "a:b", string(long), string(long[:64]), string(long[:65]),
+	}
+	ids := make([]port.ID, 0, 2*len(keys))
+	for _, key := range keys {
+		ids = append(ids, port.ID{Name: "limit", Key: key}, port.ID{Name: "limi", Key: "t" + key})
+	}
+	for _, id := range ids {
+		if got := take(t, store, id, limit(1, time.Hour, 2), cost(2)); got != yes(0) {
+			t.Errorf("key %q of %q: %+v; want its own full bucket", id.Key, id.Name, got)
+		}
+	}
+	for _, id := range ids {
+		if got := take(t, store, id, limit(1, time.Hour, 2), one()); got.Granted != 0 || got.Err != nil {
+			t.Errorf("key %q of %q: %+v; want an empty bucket", id.Key, id.Name, got)
+		}
+	}
+}
+
+func testDone(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	in := [1]port.TakeRequest{{Bucket: port.ID{Name: "limit"}, Rule: compile(t, limit(1, time.Hour, 1)), Ask: one()}}
+	var out [1]port.TakeReply
+	store.Buckets.Take(ctx, in[:], out[:])
+	if out[0].Err == nil || out[0].Granted != 0 {
+		t.Errorf("Take with a done context = %+v; want an error", out[0])
+	}
+	if got := take(t, store, in[0].Bucket, limit(1, time.Hour, 1), one()); got != yes(0) {
+		t.Errorf("afterwards: %+v; want the token still there", got)
+	}
+}
