@@ -19,7 +19,8 @@
 --          and for each ask: granted, remaining tokens, retry after µs (-1 = never)
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local SKEW, TURN, CLAIM, BILLS = 5000000, 1000000, 60000000, 8
-local MAX = 562949953421312 -- 2^49
+local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
+local floor, min, max, format = math.floor, math.min, math.max, string.format
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
 if now == 0 then
@@ -30,248 +31,202 @@ if not_after > 0 and now > not_after then
   return {1, now, 1}
 end
 
--- int reads an integer within bounds; else nil, as for NaN and infinity.
-local function int(text, low, high)
-  if not text or #text > 17 or not string.match(text, '^%-?%d+$') then
-    return nil
+-- read_rule reads "1:<version>:<earn>:<worth>:<full>"; else nil and what is wrong with it.
+local function read_rule(p)
+  local schema, v, e, w, f = string.match(p or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
+  if schema ~= '1' then
+    schema = tonumber(string.match(p or '', '^(%d+):') or 0)
+    return nil, schema > 1 and 2 or 1
   end
-  local n = tonumber(text)
-  if n < low or n > high then
-    return nil
-  end
-  return n
-end
-
-local function ceil_div(a, b)
-  return math.floor((a + b - 1) / b)
-end
-
-local function wait_for(s, want)
-  if s.c >= want then
-    return 0
-  end
-  return ceil_div(want - s.c, s.earn)
-end
-
--- better: whether the numbers of r win over those of s at once.
-local function better(r, s)
-  if r.version ~= s.version then
-    return r.version > s.version
-  end
-  local mine, theirs = math.floor(r.worth / r.earn), math.floor(s.worth / s.earn)
-  if mine ~= theirs then
-    return mine > theirs
-  end
-  if r.full / r.worth ~= s.full / s.worth then
-    return r.full / r.worth < s.full / s.worth
-  end
-  if r.earn ~= s.earn then
-    return r.earn < s.earn
-  end
-  return r.worth > s.worth
-end
-
--- rescale: credits of s under the numbers of r; products stay below 2^53.
-local function rescale(r, s)
-  if s.c < 0 then
-    return -math.min(ceil_div(-s.c, s.worth), r.full / r.worth) * r.worth
-  end
-  local quantum = ceil_div(s.full, 67108864)
-  local parts = ceil_div(s.full, quantum)
-  local held = math.floor(s.c / quantum)
-  return math.floor(r.full / parts) * held + math.floor(r.full % parts * held / parts)
-end
-
--- read returns the bucket's state, nil if there is none, and what is wrong with it.
-local function read(h, r)
-  local c, u, p = h[1], h[2], h[3]
-  if not c and not u and not p then
-    return nil, 0
-  end
-  local s = {version = r.version, earn = r.earn, worth = r.worth, full = r.full, p = p}
-  if p ~= r.p then
-    local schema, version, earn, worth, full = string.match(p or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
-    if schema ~= '1' then
-      local newer = int(string.match(p or '', '^(%d+):'), 2, MAX)
-      return nil, newer and 2 or 1
-    end
-    s.version, s.earn, s.worth = int(version, 0, 9007199254740991), int(earn, 1, MAX), int(worth, 1, MAX)
-    s.full = int(full, 1, MAX)
-    if not (s.version and s.earn and s.worth and s.full) or s.full % s.worth ~= 0 then
-      return nil, 1
-    end
-  end
-  s.c, s.u = int(c, -s.full, s.full), int(u, 0, 9007199254740991)
-  s.d, s.x = int(h[4] or '0', 0, TURN), int(h[5] or '0', 0, CLAIM)
-  s.b = h[6] or ''
-  if not (s.c and s.u and s.d and s.x) or not string.match(s.b, '^[%d,]*$') or #s.b > 200 then
+  v, e, w, f = tonumber(v), tonumber(e), tonumber(w), tonumber(f)
+  if v > BIG or e < 1 or e > MAX or w < 1 or w > MAX or f < w or f > MAX or f % w ~= 0 then
     return nil, 1
   end
-  return s, 0
+  return {v = v, e = e, w = w, f = f}
 end
 
--- fresh makes s a full bucket under the numbers of r.
-local function fresh(s, r)
-  s.version, s.earn, s.worth, s.full, s.p = r.version, r.earn, r.worth, r.full, r.p
-  s.c, s.d, s.x, s.b = r.full, 0, 0, ''
-end
-
--- enter brings s to now and settles whose numbers decide; true if that must be kept.
-local function enter(s, r)
-  if s.u - now > SKEW then
-    s.u = now
+-- better: whether the rule a wins over the rule b at once.
+local function better(a, b)
+  local mine, theirs = floor(a.w / a.e), floor(b.w / b.e)
+  if a.v ~= b.v then
+    return a.v > b.v
+  elseif mine ~= theirs then
+    return mine > theirs
+  elseif a.f / a.w ~= b.f / b.w then
+    return a.f / a.w < b.f / b.w
+  elseif a.e ~= b.e then
+    return a.e < b.e
   end
-  local elapsed = now - s.u
-  if elapsed > 0 then
-    s.u = now
-    s.c = math.min(s.c + s.earn * math.min(elapsed, ceil_div(s.full - s.c, s.earn)), s.full)
-    s.d = math.max(s.d - elapsed, 0)
-    if s.x > 0 then
-      s.x = math.min(s.x + elapsed, CLAIM)
+  return a.w > b.w
+end
+
+-- rescale: what c credits under the rule b are under the rule a; products stay below 2^53.
+local function rescale(a, b, c)
+  if c < 0 then
+    return -min(floor((-c + b.w - 1) / b.w), a.f / a.w) * a.w
+  end
+  local quantum = floor((b.f + 67108863) / 67108864)
+  local parts = floor((b.f + quantum - 1) / quantum)
+  local held = floor(c / quantum)
+  return floor(a.f / parts) * held + floor(a.f % parts * held / parts)
+end
+
+-- with_bill adds a bill to those charged, and forgets the oldest.
+local function with_bill(b, bill)
+  b = b == '' and bill or bill .. ',' .. b
+  local at = 0
+  for _ = 1, BILLS do
+    at = string.find(b, ',', at + 1, true)
+    if not at then
+      return b
     end
   end
-  if s.c == s.full and s.d == 0 then
-    fresh(s, r) -- a full bucket is as good as none
-    return false
-  end
-  if s.p == r.p then
-    local challenged = s.x ~= 0
-    s.x = 0
-    return challenged
-  end
-  if better(r, s) or s.x >= CLAIM then
-    s.c = rescale(r, s)
-    s.version, s.earn, s.worth, s.full, s.p, s.x = r.version, r.earn, r.worth, r.full, r.p, 0
-    return true
-  end
-  if s.x == 0 then
-    s.x = 1
-    return true
-  end
-  return false
+  return string.sub(b, 1, at - 1)
 end
 
--- charge takes tokens for a bill that was not charged yet; true if it did.
-local function charge(s, bill, tokens)
-  if string.find(',' .. s.b .. ',', ',' .. bill .. ',', 1, true) then
-    return false
-  end
-  s.b = s.b == '' and bill or bill .. ',' .. s.b
-  local kept, at = 0, 0
-  repeat
-    at = string.find(s.b, ',', at + 1, true)
-    kept = kept + 1
-  until not at or kept == BILLS
-  if at then
-    s.b = string.sub(s.b, 1, at - 1)
-  end
-  s.c = math.max(s.c - math.min(tokens, s.full / s.worth) * s.worth, -s.full)
-  return true
-end
-
--- answer decides one ask: granted, retry after, whether anything changed.
-local function answer(s, cost, count, bill)
-  if bill ~= '0' then
-    return count, 0, charge(s, bill, cost)
-  end
-  if cost == 0 then
-    return count, wait_for(s, s.worth), false
-  end
-  if cost > s.full / s.worth then
-    return 0, -1, false
-  end
-  local want, granted, retry = cost * s.worth, 0, 0
-  if s.c > 0 then
-    granted = math.min(count, math.floor(s.c / want))
-    s.c = s.c - granted * want
-  end
-  if granted < count then
-    retry = wait_for(s, want)
-  end
-  return granted, retry, granted > 0
-end
-
-local out, writes, at = {1, now, 0}, {}, 3
+local out, o, at = {1, now, 0}, 3, 3 -- the reply and how long it is; where in ARGV
+local writes
 for k = 1, #KEYS do
+  local e, w, f = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
+  local p = '1:' .. ARGV[at + 1] .. ':' .. ARGV[at + 2] .. ':' .. ARGV[at + 3] .. ':' .. ARGV[at + 4]
   local heal, asks = ARGV[at] == '1', tonumber(ARGV[at + 5])
-  local r = {
-    version = tonumber(ARGV[at + 1]), earn = tonumber(ARGV[at + 2]),
-    worth = tonumber(ARGV[at + 3]), full = tonumber(ARGV[at + 4]),
-    p = '1:' .. ARGV[at + 1] .. ':' .. ARGV[at + 2] .. ':' .. ARGV[at + 3] .. ':' .. ARGV[at + 4],
-  }
-  at = at + 6
+  local mine, foreign, changed, wrong = nil, 0, false, 0
   local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b')
-  local s, wrong = nil, 1
-  if not h.err then
-    s, wrong = read(h, r)
-  elseif not string.find(h.err, 'WRONGTYPE', 1, true) then
-    return redis.error_reply(h.err)
+  if h.err then
+    if not string.find(h.err, 'WRONGTYPE', 1, true) then
+      return redis.error_reply(h.err)
+    end
+    h, wrong = {}, 1
+  end
+  local c, u, d, x, b = tonumber(h[1] or f), tonumber(h[2] or now), tonumber(h[4] or 0), tonumber(h[5] or 0), h[6] or ''
+  local there, stored = wrong == 0 and (h[1] or h[2] or h[3]) ~= false, nil
+  if there then
+    -- Read with care: another program, or a person, may have written it.
+    if h[3] ~= p then
+      stored, wrong = read_rule(h[3])
+      wrong = wrong or 0
+    end
+    local full = stored and stored.f or f
+    if wrong == 0 and not (h[1] and h[2] and c and u and d and x and c >= -full and c <= full and c % 1 == 0
+      and u >= 0 and u <= BIG and u % 1 == 0 and d >= 0 and d <= TURN and d % 1 == 0
+      and x >= 0 and x <= CLAIM and x % 1 == 0 and #b <= 200 and not string.find(b, '[^%d,]')) then
+      wrong = 1
+    end
   end
   if wrong == 1 and heal then
-    wrong = 0
+    there, stored, changed, wrong = false, nil, true, 0
+    c, u, d, x, b = f, now, 0, 0, ''
   else
     heal = false
   end
-  if wrong ~= 0 then
-    out[#out + 1] = wrong
-    out[#out + 1] = 0
-    for _ = 1, asks * 3 do
-      out[#out + 1] = 0
+
+  if there and wrong == 0 then
+    -- Bring the state to now.
+    if stored then
+      mine = {v = tonumber(ARGV[at + 1]), e = e, w = w, f = f}
+      e, w, f = stored.e, stored.w, stored.f
     end
-    at = at + asks * 4
-  else
-    local had, changed = s, heal
-    if s then
-      changed = enter(s, r) or changed
-    else
-      s = {u = now}
-      fresh(s, r)
+    if u - now > SKEW then
+      u = now
     end
-    out[#out + 1] = 0
-    out[#out + 1] = s.p == r.p and 0 or 1
-    local turn, denied = s.d, false
-    for _ = 1, asks do
-      local count = tonumber(ARGV[at + 1])
-      local granted, retry, wrote = answer(s, tonumber(ARGV[at]), count, ARGV[at + 3])
-      changed = changed or wrote
-      if granted < count and ARGV[at + 2] == '1' and retry >= 0 then
-        denied = true
-        retry = math.max(retry, turn)
+    local elapsed = now - u
+    if elapsed > 0 then
+      u = now
+      c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)
+      d = max(d - elapsed, 0)
+      x = x > 0 and min(x + elapsed, CLAIM) or 0
+    end
+    -- Settle whose numbers decide. A full bucket is as good as none.
+    if c == f and d == 0 then
+      if stored then
+        e, w, f = mine.e, mine.w, mine.f
       end
-      out[#out + 1] = granted
-      out[#out + 1] = math.floor(math.max(s.c, 0) / s.worth)
-      out[#out + 1] = retry
-      at = at + 4
+      c, x, b = f, 0, ''
+    elseif not stored then
+      changed, x = x ~= 0, 0
+    elseif better(mine, stored) or x >= CLAIM then
+      c, x, changed = rescale(mine, stored, c), 0, true
+      e, w, f = mine.e, mine.w, mine.f
+    else
+      foreign, p = 1, h[3]
+      if x == 0 then
+        x, changed = 1, true
+      end
     end
-    if denied then
-      s.d = math.min(turn + ceil_div(s.worth, s.earn), TURN)
-      changed = true
+  end
+  out[o + 1], out[o + 2] = wrong, foreign
+  o, at = o + 2, at + 6
+
+  local turn, denied = d, false
+  for _ = 1, asks do
+    local cost, count, bill = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 3]
+    local granted, retry = 0, 0
+    if wrong ~= 0 then
+      c = 0
+    elseif bill ~= '0' then
+      granted = count
+      if not string.find(',' .. b .. ',', ',' .. bill .. ',', 1, true) then
+        b, changed = with_bill(b, bill), true
+        c = max(c - min(cost, f / w) * w, -f)
+      end
+    elseif cost == 0 then
+      granted, retry = count, max(floor((w - c + e - 1) / e), 0)
+    elseif cost * w > f then
+      retry = -1
+    else
+      local want = cost * w
+      if c >= want then
+        granted = min(count, floor(c / want))
+        c, changed = c - granted * want, true
+      end
+      if granted < count then
+        retry = floor((want - c + e - 1) / e)
+        if ARGV[at + 2] == '1' then
+          denied, retry = true, max(retry, turn)
+        end
+      end
     end
-    if changed then
-      writes[#writes + 1] = {k, s, heal, had and h or {}}
-    end
+    out[o + 1], out[o + 2], out[o + 3] = granted, floor(max(c, 0) / w), retry
+    o, at = o + 3, at + 4
+  end
+  if denied then
+    d, changed = min(turn + floor((w + e - 1) / e), TURN), true
+  end
+  if changed then
+    writes = writes or {}
+    writes[#writes + 1] = {k, c, u, p, d, x, b, h, heal, max(floor((f - c + e - 1) / e), d)}
   end
 end
 
-for i = 1, #writes do
-  local k, s, heal, h = writes[i][1], writes[i][2], writes[i][3], writes[i][4]
+-- keep writes a field that is there only when it says something.
+local function keep(key, field, value, none, old)
+  if value ~= none then
+    redis.call('HSET', key, field, value)
+  elseif old then
+    redis.call('HDEL', key, field)
+  end
+end
+
+for i = 1, writes and #writes or 0 do
+  local k, c, u, p, d, x, b, h, heal, full_in = unpack(writes[i])
   if heal then
     redis.call('DEL', KEYS[k])
+    h = {}
   end
-  local put = {'c', string.format('%.0f', s.c), 'u', string.format('%.0f', s.u), 'p', s.p}
-  local function keep(field, value, none, old)
-    if value ~= none then
-      put[#put + 1] = field
-      put[#put + 1] = value
-    elseif old then
-      redis.call('HDEL', KEYS[k], field)
-    end
+  if h[3] == p then
+    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u))
+  else
+    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u), 'p', p)
   end
-  keep('d', string.format('%.0f', s.d), '0', h[4])
-  keep('x', string.format('%.0f', s.x), '0', h[5])
-  keep('b', s.b, '', h[6])
-  redis.call('HSET', KEYS[k], unpack(put))
-  local full_in = math.max(ceil_div(s.full - s.c, s.earn), s.d)
-  redis.call('PEXPIRE', KEYS[k], string.format('%.0f', math.ceil(full_in / 1000) + 1000))
+  if d > 0 or h[4] then
+    keep(KEYS[k], 'd', format('%.0f', d), '0', h[4])
+  end
+  if x > 0 or h[5] then
+    keep(KEYS[k], 'x', format('%.0f', x), '0', h[5])
+  end
+  if b ~= '' or h[6] then
+    keep(KEYS[k], 'b', b, '', h[6])
+  end
+  redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
 end
 return out
