@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	hold "github.com/holdfast-go/holdfast/domain"
 	"pgregory.net/rapid"
+
+	hold "github.com/holdfast-go/holdfast/domain"
 )
 
 func TestCase45Backoff(t *testing.T) {
@@ -130,7 +131,7 @@ func validBackoff() *rapid.Generator[hold.Backoff] {
 			return time.Duration(rapid.Int64Range(1, int64(longest)).Draw(t, name))
 		}
 		b := hold.Backoff{
-			Kind:    rapid.SampledFrom([]hold.BackoffKind{hold.BackoffExponential, hold.BackoffFixed, hold.BackoffLinear, hold.BackoffDecorrelated}).Draw(t, "kind"),
+			Kind:    hold.BackoffKind(rapid.Uint8Max(uint8(hold.BackoffDecorrelated)).Draw(t, "kind")),
 			Initial: duration("initial"),
 			Jitter: rapid.OneOf(
 				rapid.SampledFrom([]hold.Jitter{hold.FullJitter, hold.NoJitter, hold.EqualJitter}),

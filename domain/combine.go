@@ -34,11 +34,25 @@ func (c combined) Validate() error {
 		if layer == nil {
 			return invalid("combine", "policy", "is nil; say None for no protection")
 		}
+		if !plain(layer) {
+			return invalid("combine", "policy", "is not one of this package's values, or a pointer to one")
+		}
 		if err := layer.Validate(); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// plain reports whether p is a policy value itself: pointers to policies, and
+// structs that embed one, satisfy the interface too.
+func plain(p Policy) bool {
+	switch p.(type) {
+	case None, Retry, CircuitBreaker, RateLimit, Timeout:
+		return true
+	default:
+		return false
+	}
 }
 
 // String joins the layers with " > ", outermost first.

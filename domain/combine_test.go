@@ -5,8 +5,9 @@ import (
 	"testing"
 	"time"
 
-	hold "github.com/holdfast-go/holdfast/domain"
 	"pgregory.net/rapid"
+
+	hold "github.com/holdfast-go/holdfast/domain"
 )
 
 // policy draws one of the policies, not always a valid one.

@@ -41,11 +41,11 @@ func (e *PolicyError) Error() string {
 // Is reports whether target is ErrInvalidPolicy.
 func (e *PolicyError) Is(target error) bool { return target == ErrInvalidPolicy }
 
-// A TimeoutError says that a Timeout policy's deadline passed before the
-// function returned. It matches [ErrTimeout] and context.DeadlineExceeded, and
+// A TimeoutError says that a Timeout policy's deadline, or the lease of a
+// breaker's probe, passed before the function returned. It matches [ErrTimeout] and context.DeadlineExceeded, and
 // the function's own error. The caller's own deadline is not a TimeoutError.
 type TimeoutError struct {
-	After time.Duration // the policy's Duration
+	After time.Duration // the policy's Duration, or the lease's
 	Err   error         // what the function returned
 }
 
@@ -74,7 +74,7 @@ func (*TimeoutError) Retryable() bool { return true }
 // error: its attempts, or its MaxElapsed, ran out. It matches
 // [ErrRetryExhausted] and the last error.
 type RetryExhaustedError struct {
-	Attempts int   // how often the operation ran
+	Attempts int   // made, those that an inner policy refused included
 	Err      error // the last attempt's error
 }
 

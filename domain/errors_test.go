@@ -25,19 +25,44 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 	}{
 		{&hold.TimeoutError{After: time.Second, Err: errBackend}, hold.ErrTimeout, errBackend, "timeout after 1s"},
 		{&hold.TimeoutError{After: time.Second}, hold.ErrTimeout, context.DeadlineExceeded, "timeout after 1s"},
-		{&hold.RetryExhaustedError{Attempts: 3, Err: errBackend}, hold.ErrRetryExhausted, errBackend, "retry exhausted after 3 attempts: backend"},
-		{&hold.CircuitOpenError{Name: "b", Scope: hold.ScopeFleet, RetryAfter: time.Second}, hold.ErrCircuitOpen, nil, `circuit open: "b" (fleet), retry after 1s`},
-		{&hold.RateLimitedError{Name: "l", RetryAfter: time.Second}, hold.ErrRateLimited, nil, `rate limited: "l", retry after 1s`},
-		{&hold.RateLimitedError{Name: "l", Key: "a\nb", RetryAfter: time.Second}, hold.ErrRateLimited, nil, `rate limited: "l" for key "a\nb", retry after 1s`},
-		{&hold.StoreError{Op: "take", Name: "l", Err: errBackend}, hold.ErrStoreUnavailable, errBackend, `store unavailable: take "l": backend`},
-		{&hold.StoreError{Op: "beat", Err: errBackend}, hold.ErrStoreUnavailable, errBackend, `store unavailable: beat: backend`},
-		{&hold.StoreError{Op: "take", Config: true, Err: errBackend}, hold.ErrStoreConfig, errBackend, `store misconfigured: take: backend`},
-		{&hold.PolicyError{Policy: "retry", Field: "MaxAttempts", Reason: "is odd"}, hold.ErrInvalidPolicy, nil, "invalid policy: retry.MaxAttempts is odd"},
+		{
+			&hold.RetryExhaustedError{Attempts: 3, Err: errBackend},
+			hold.ErrRetryExhausted, errBackend, "retry exhausted after 3 attempts: backend",
+		},
+		{
+			&hold.CircuitOpenError{Name: "b", Scope: hold.ScopeFleet, RetryAfter: time.Second},
+			hold.ErrCircuitOpen, nil, `circuit open: "b" (fleet), retry after 1s`,
+		},
+		{
+			&hold.RateLimitedError{Name: "l", RetryAfter: time.Second},
+			hold.ErrRateLimited, nil, `rate limited: "l", retry after 1s`,
+		},
+		{
+			&hold.RateLimitedError{Name: "l", Key: "a\nb", RetryAfter: time.Second},
+			hold.ErrRateLimited, nil, `rate limited: "l" for key "a\nb", retry after 1s`,
+		},
+		{
+			&hold.StoreError{Op: "take", Name: "l", Err: errBackend},
+			hold.ErrStoreUnavailable, errBackend, `store unavailable: take "l": backend`,
+		},
+		{
+			&hold.StoreError{Op: "beat", Err: errBackend},
+			hold.ErrStoreUnavailable, errBackend, `store unavailable: beat: backend`,
+		},
+		{
+			&hold.StoreError{Op: "take", Config: true, Err: errBackend},
+			hold.ErrStoreConfig, errBackend, `store misconfigured: take: backend`,
+		},
+		{
+			&hold.PolicyError{Policy: "retry", Field: "MaxAttempts", Reason: "is odd"},
+			hold.ErrInvalidPolicy, nil, "invalid policy: retry.MaxAttempts is odd",
+		},
 	} {
 		t.Run(tt.text, func(t *testing.T) {
 			t.Parallel()
 			for _, sentinel := range sentinels {
-				if got, want := errors.Is(wrapped(tt.err), sentinel), sentinel == tt.sentinel; got != want {
+				want := sentinel == tt.sentinel //nolint:errorlint // of one list
+				if got := errors.Is(wrapped(tt.err), sentinel); got != want {
 					t.Errorf("errors.Is(%v, %v) = %t; want %t", tt.err, sentinel, got, want)
 				}
 			}

@@ -132,6 +132,7 @@ func markOutcome(err error, o Outcome) error {
 	return outcomeMark{err, o}
 }
 
+//nolint:errname // a mark, not a kind of error
 type outcomeMark struct {
 	error
 	outcome Outcome
@@ -140,11 +141,13 @@ type outcomeMark struct {
 func (m outcomeMark) Outcome() Outcome { return m.outcome }
 func (m outcomeMark) Unwrap() error    { return m.error }
 
+//nolint:errname // a mark, not a kind of error
 type permanentMark struct{ error }
 
 func (permanentMark) Retryable() bool { return false }
 func (m permanentMark) Unwrap() error { return m.error }
 
+//nolint:errname // a mark, not a kind of error
 type waitMark struct {
 	error
 	wait time.Duration

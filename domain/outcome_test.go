@@ -21,6 +21,7 @@ func TestCase23Classification(t *testing.T) {
 	limited := &hold.RateLimitedError{Name: "l", RetryAfter: 2 * time.Second}
 	down := &hold.StoreError{Op: "bucket take", Name: "l", Err: errBackend}
 	late := &hold.TimeoutError{After: time.Second, Err: context.DeadlineExceeded}
+	marked := hold.MarkRetryAfter(errBackend, time.Minute)
 	type wait struct {
 		after time.Duration
 		asked bool
@@ -42,7 +43,7 @@ func TestCase23Classification(t *testing.T) {
 		{"a refusal by a limit", limited, hold.Ignored, true, wait{2 * time.Second, true}},
 		{"a store that is down", down, hold.Ignored, true, wait{}},
 		{"a store that is misconfigured", &hold.StoreError{Config: true, Err: errBackend}, hold.Ignored, false, wait{}},
-		{"attempts that ran out say what the last one says", &hold.RetryExhaustedError{Attempts: 3, Err: limited}, hold.Ignored, true, wait{2 * time.Second, true}},
+		{"attempts that ran out", &hold.RetryExhaustedError{Attempts: 3, Err: limited}, hold.Ignored, true, wait{2 * time.Second, true}},
 		{"a missing key", hold.ErrKeyMissing, hold.Failure, false, wait{}},
 		{"a cost above the burst", hold.ErrCostTooHigh, hold.Failure, false, wait{}},
 		{"something closed", hold.ErrClosed, hold.Failure, false, wait{}},
@@ -51,8 +52,8 @@ func TestCase23Classification(t *testing.T) {
 		{"marked ignored", hold.MarkIgnored(errBackend), hold.Ignored, true, wait{}},
 		{"marked local", hold.MarkLocal(errBackend), hold.LocalFailure, true, wait{}},
 		{"marked permanent", hold.MarkPermanent(errBackend), hold.Failure, false, wait{}},
-		{"marked with a wait", hold.MarkRetryAfter(errBackend, time.Minute), hold.Failure, true, wait{time.Minute, true}},
-		{"marked with all", hold.MarkLocal(hold.MarkPermanent(hold.MarkRetryAfter(errBackend, time.Minute))), hold.LocalFailure, false, wait{time.Minute, true}},
+		{"marked with a wait", marked, hold.Failure, true, wait{time.Minute, true}},
+		{"marked with all", hold.MarkLocal(hold.MarkPermanent(marked)), hold.LocalFailure, false, wait{time.Minute, true}},
 		{"the outermost mark wins", hold.MarkLocal(hold.MarkIgnored(errBackend)), hold.LocalFailure, true, wait{}},
 		{"the outermost wait wins", hold.MarkRetryAfter(limited, time.Hour), hold.Ignored, true, wait{time.Hour, true}},
 		{"a mark beats what the error says", hold.MarkPermanent(late), hold.Failure, false, wait{}},

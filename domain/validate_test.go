@@ -7,8 +7,9 @@ import (
 	"testing"
 	"time"
 
-	hold "github.com/holdfast-go/holdfast/domain"
 	"pgregory.net/rapid"
+
+	hold "github.com/holdfast-go/holdfast/domain"
 )
 
 // wantField checks that err is a *hold.PolicyError about field; "" wants no error.
@@ -45,7 +46,7 @@ func TestValidateRetry(t *testing.T) {
 		{"an unknown backoff", hold.Retry{Backoff: hold.Backoff{Kind: 4}}, "Backoff.Kind"},
 		{"a negative pause", hold.Retry{Backoff: hold.Fixed(-1)}, "Backoff.Initial"},
 		{"a negative growth", hold.Retry{Backoff: hold.Linear(0, -1)}, "Backoff.Increment"},
-		{"a growth that a fixed pause ignores", hold.Retry{Backoff: hold.Backoff{Kind: hold.BackoffFixed, Increment: 1}}, "Backoff.Increment"},
+		{"a growth that fixed ignores", hold.Retry{Backoff: hold.Backoff{Kind: hold.BackoffFixed, Increment: 1}}, "Backoff.Increment"},
 		{"a negative cap", hold.Retry{Backoff: hold.Exponential(0, 0, -1)}, "Backoff.Max"},
 		{"a cap below the start", hold.Retry{Backoff: hold.Exponential(2*time.Second, 0, time.Second)}, "Backoff.Max"},
 		{"a cap below the default start", hold.Retry{Backoff: hold.Exponential(0, 0, time.Millisecond)}, "Backoff.Max"},
@@ -55,7 +56,7 @@ func TestValidateRetry(t *testing.T) {
 		{"a multiplier that is no number", hold.Retry{Backoff: hold.Exponential(0, math.NaN(), 0)}, "Backoff.Multiplier"},
 		{"an infinite multiplier", hold.Retry{Backoff: hold.Exponential(0, math.Inf(1), 0)}, "Backoff.Multiplier"},
 		{"a multiplier of one is a fixed pause", hold.Retry{Backoff: hold.Exponential(0, 1, 0)}, ""},
-		{"a multiplier that linear ignores", hold.Retry{Backoff: hold.Backoff{Kind: hold.BackoffLinear, Multiplier: 2}}, "Backoff.Multiplier"},
+		{"a multiplier for linear", hold.Retry{Backoff: hold.Backoff{Kind: hold.BackoffLinear, Multiplier: 2}}, "Backoff.Multiplier"},
 		{"a jitter below the named ones", hold.Retry{Backoff: hold.Backoff{Jitter: -3}}, "Backoff.Jitter"},
 		{"a jitter above the whole", hold.Retry{Backoff: hold.Backoff{Jitter: 1001}}, "Backoff.Jitter"},
 	} {
@@ -122,7 +123,11 @@ func TestCase31ValidateCircuitBreaker(t *testing.T) {
 		{"a window in nanoseconds", hold.CircuitBreaker{Window: time.Second + 1}, "Window"},
 		{"a window that was meant in seconds", hold.CircuitBreaker{Window: 10 * time.Microsecond}, "Window"},
 		{"a negative recovery", hold.CircuitBreaker{RecoveryTimeout: -1}, "RecoveryTimeout"},
-		{"growth that ends before it begins", hold.CircuitBreaker{RecoveryTimeout: time.Minute, MaxRecoveryTimeout: time.Second}, "MaxRecoveryTimeout"},
+		{
+			"growth that ends before it begins",
+			hold.CircuitBreaker{RecoveryTimeout: time.Minute, MaxRecoveryTimeout: time.Second},
+			"MaxRecoveryTimeout",
+		},
 		{"a cap below the default recovery", hold.CircuitBreaker{MaxRecoveryTimeout: time.Second}, "MaxRecoveryTimeout"},
 		{"a recovery above the default cap raises it", hold.CircuitBreaker{RecoveryTimeout: time.Hour}, ""},
 		{"negative successes", hold.CircuitBreaker{SuccessThreshold: -1}, "SuccessThreshold"},

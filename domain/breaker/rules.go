@@ -51,8 +51,10 @@ func Compile(c domain.CircuitBreaker) (Rules, error) {
 	return r, nil
 }
 
-// mille is a ratio in thousandths, in which ratios are compared exactly.
-func mille(ratio float64) int64 { return int64(math.Round(ratio * 1000)) }
+// mille is a ratio in thousandths, in which ratios are compared exactly. It is
+// rounded down, so that two of three reach two thirds; but what a decimal
+// fraction lacks because it is binary is given to it: 0.57 is 570.
+func mille(ratio float64) int64 { return int64(math.Floor(ratio*1000 + 1e-9)) }
 
 // numbers are all of r, in the order in which the protocol writes them.
 func (r Rules) numbers() [10]int64 {
@@ -83,8 +85,9 @@ func (r Rules) better(stored Rules) bool {
 }
 
 // probeWait is how long after the start of half-open it waits for as many
-// replicas as opened it to ask for a probe.
-func (r Rules) probeWait() int64 { return min(r.LeaseMicro, r.RecoveryMicro/4) }
+// replicas as opened it to ask for a probe. It is no longer than half-open: else
+// a replica that is alone could never close it.
+func (r Rules) probeWait() int64 { return min(r.LeaseMicro, r.RecoveryMicro/4, r.HalfOpenMicro) }
 
 // recovery is how long it stays open after growth reopenings in a row.
 func (r Rules) recovery(growth int64) int64 {

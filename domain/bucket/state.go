@@ -25,8 +25,10 @@ type State struct {
 // An Ask is one question to a bucket.
 type Ask struct {
 	// Cost is what one call takes, in tokens. 0 peeks and changes nothing.
+	// Below 0 it is refused as a cost above the burst is.
 	Cost int64
 	// Count is how many calls of Cost each are asked for, one after the other.
+	// Below 1 it is refused likewise.
 	Count int64
 	// Turn says that the asker stays silent for as long as the answer to a
 	// denial says, and so is given its turn among the others who were denied.
@@ -45,7 +47,7 @@ type Answer struct {
 	RetryMicro int64 // µs until asking again is useful, when not all were granted; Never
 }
 
-// Never is the RetryMicro of a cost above the burst.
+// Never is the RetryMicro of a cost above the burst, and of nonsense.
 const Never = -1
 
 // Decide answers asks in order, at the time nowMicro of the store's clock, for
@@ -56,7 +58,9 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (f
 	next := *st
 	changed := next.enter(nowMicro, r)
 	turn, denied := next.Turn, false
+	peeked := true // only
 	for i, ask := range asks {
+		peeked = peeked && ask.Cost == 0 && ask.Bill == 0
 		var wrote bool
 		answers[i], wrote = next.answer(ask)
 		changed = changed || wrote
@@ -72,7 +76,7 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (f
 		next.Turn = min(turn+next.Rule.TokenMicro(), turnMicro)
 		changed = true
 	}
-	if changed {
+	if changed && !peeked {
 		*st = next
 	}
 	return next.Rule != r
@@ -85,23 +89,25 @@ func (st *State) enter(nowMicro int64, r Rule) (changed bool) {
 		*st = State{Credits: r.Full, AtMicro: nowMicro, Rule: r}
 		return false
 	}
-	st.advance(nowMicro)
+	rebased := st.advance(nowMicro)
 	if st.Credits == st.Rule.Full && st.Turn == 0 {
 		*st = State{Credits: r.Full, AtMicro: st.AtMicro, Rule: r}
 		return false
 	}
-	return st.claim(r)
+	return st.claim(r) || rebased
 }
 
 // advance refills st up to nowMicro. A clock that stepped back refills nothing;
-// one that is far behind the bucket re-bases it.
-func (st *State) advance(nowMicro int64) {
+// one that is far behind the bucket re-bases it, which must be kept: else the
+// bucket would wait for the clock to come back to it.
+func (st *State) advance(nowMicro int64) (rebased bool) {
 	if st.AtMicro-nowMicro > skewMicro {
 		st.AtMicro = nowMicro
+		return true
 	}
 	elapsed := nowMicro - st.AtMicro
 	if elapsed <= 0 {
-		return
+		return false
 	}
 	st.AtMicro = nowMicro
 	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
@@ -110,6 +116,7 @@ func (st *State) advance(nowMicro int64) {
 	if st.Challenged > 0 {
 		st.Challenged = min(st.Challenged+elapsed, claimMicro)
 	}
+	return false
 }
 
 // claim settles whose rule decides when r is brought.
@@ -136,10 +143,10 @@ func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	case ask.Bill != 0:
 		wrote = st.charge(ask.Bill, ask.Cost)
 		return Answer{Granted: ask.Count, Remaining: st.remaining()}, wrote
+	case ask.Cost < 0 || ask.Count < 1 || ask.Cost > st.Rule.Burst():
+		return Answer{Remaining: st.remaining(), RetryMicro: Never}, false
 	case ask.Cost == 0:
 		return Answer{Granted: ask.Count, Remaining: st.remaining(), RetryMicro: st.waitFor(st.Rule.Worth)}, false
-	case ask.Cost > st.Rule.Burst():
-		return Answer{Remaining: st.remaining(), RetryMicro: Never}, false
 	}
 	want := ask.Cost * st.Rule.Worth
 	if st.Credits > 0 {
@@ -162,7 +169,7 @@ func (st *State) charge(bill uint64, tokens int64) (wrote bool) {
 	}
 	copy(st.Bills[1:], st.Bills[:billsKept-1])
 	st.Bills[0] = bill
-	st.Credits -= min(tokens, st.Rule.Burst()) * st.Rule.Worth
+	st.Credits -= max(min(tokens, st.Rule.Burst()), 0) * st.Rule.Worth
 	st.Credits = max(st.Credits, -st.Rule.Full)
 	return true
 }
@@ -180,5 +187,8 @@ func (st *State) waitFor(want int64) int64 {
 // FullMicro is the time after AtMicro from which st is the same as a bucket
 // that is not there: it is full and no turn is out.
 func (st *State) FullMicro() int64 {
+	if st.Rule == (Rule{}) {
+		return 0
+	}
 	return max(ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn), st.Turn)
 }

@@ -25,7 +25,7 @@ type TakeReply struct {
 	Granted    int64         // the first so many of Count
 	Remaining  int64         // whole tokens left
 	RetryAfter time.Duration // when Granted is below Count: how long to wait before asking again
-	TooHigh    bool          // Cost is above the burst of the rule in force: no wait helps
+	TooHigh    bool          // Cost is above the burst of the rule in force, or Cost is below 0, or Count below 1: no wait helps
 	Foreign    bool          // another rule than the caller's decided
 	Err        error         // the store could not decide; the rest is then zero
 }

@@ -125,7 +125,7 @@ local function recovery(growth)
 end
 
 local function probe_wait()
-  return math.min(r.lease, math.floor(r.recovery / 4))
+  return math.min(r.lease, math.floor(r.recovery / 4), r.half)
 end
 
 -- load reads what is there; what is wrong with it: 0, 1 or 2.

@@ -12,17 +12,20 @@
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- then for each key
 --          heal 0|1 (start afresh if what is there cannot be read),
---          version, earn, worth, full, number of asks,
---          and for each ask: cost, tokens; count; turn 0|1; bill, 0 = none
+--          p as above, and from it again earn, worth and full; the number of asks,
+--          and for each ask: cost, tokens; count, negative = the asker takes a turn;
+--          a count of 0 is a bill, whose id follows
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
---          and for each ask: granted, remaining tokens, retry after µs (-1 = never)
+--          and for each ask: granted, remaining tokens, retry after µs (-1 = never:
+--          the cost is above the burst, or the cost or count below 0)
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local SKEW, TURN, CLAIM, BILLS = 5000000, 1000000, 60000000, 8
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local floor, min, max, format = math.floor, math.min, math.max, string.format
+local args = ARGV
 
-local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
+local now, not_after = tonumber(args[1]), tonumber(args[2])
 if now == 0 then
   local t = redis.call('TIME')
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
@@ -31,109 +34,139 @@ if not_after > 0 and now > not_after then
   return {1, now, 1}
 end
 
--- read_rule reads "1:<version>:<earn>:<worth>:<full>"; else nil and what is wrong with it.
-local function read_rule(p)
-  local schema, v, e, w, f = string.match(p or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
-  if schema ~= '1' then
-    schema = tonumber(string.match(p or '', '^(%d+):') or 0)
-    return nil, schema > 1 and 2 or 1
+-- rare makes the functions that few calls need: making one takes time, too.
+local read_rule, better, rescale, with_bill, keep
+local function rare()
+  -- read_rule reads "1:<version>:<earn>:<worth>:<full>"; else nil and what is wrong with it.
+  function read_rule(p)
+    local schema, v, e, w, f = string.match(p or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
+    if schema ~= '1' then
+      schema = tonumber(string.match(p or '', '^(%d+):') or 0)
+      return nil, schema > 1 and 2 or 1
+    end
+    v, e, w, f = tonumber(v), tonumber(e), tonumber(w), tonumber(f)
+    if v > BIG or e < 1 or e > MAX or w < 1 or w > MAX or f < w or f > MAX or f % w ~= 0 then
+      return nil, 1
+    end
+    return {v = v, e = e, w = w, f = f}
   end
-  v, e, w, f = tonumber(v), tonumber(e), tonumber(w), tonumber(f)
-  if v > BIG or e < 1 or e > MAX or w < 1 or w > MAX or f < w or f > MAX or f % w ~= 0 then
-    return nil, 1
-  end
-  return {v = v, e = e, w = w, f = f}
-end
 
--- better: whether the rule a wins over the rule b at once.
-local function better(a, b)
-  local mine, theirs = floor(a.w / a.e), floor(b.w / b.e)
-  if a.v ~= b.v then
-    return a.v > b.v
-  elseif mine ~= theirs then
-    return mine > theirs
-  elseif a.f / a.w ~= b.f / b.w then
-    return a.f / a.w < b.f / b.w
-  elseif a.e ~= b.e then
-    return a.e < b.e
+  -- better: whether the rule a wins over the rule b at once.
+  function better(a, b)
+    local mine, theirs = floor(a.w / a.e), floor(b.w / b.e)
+    if a.v ~= b.v then
+      return a.v > b.v
+    elseif mine ~= theirs then
+      return mine > theirs
+    elseif a.f / a.w ~= b.f / b.w then
+      return a.f / a.w < b.f / b.w
+    elseif a.e ~= b.e then
+      return a.e < b.e
+    end
+    return a.w > b.w
   end
-  return a.w > b.w
-end
 
--- rescale: what c credits under the rule b are under the rule a; products stay below 2^53.
-local function rescale(a, b, c)
-  if c < 0 then
-    return -min(floor((-c + b.w - 1) / b.w), a.f / a.w) * a.w
+  -- rescale: what c credits under the rule b are under the rule a; products stay below 2^53.
+  function rescale(a, b, c)
+    if c < 0 then
+      return -min(floor((-c + b.w - 1) / b.w), a.f / a.w) * a.w
+    end
+    local quantum = floor((b.f + 67108863) / 67108864)
+    local parts = floor((b.f + quantum - 1) / quantum)
+    local held = floor(c / quantum)
+    return floor(a.f / parts) * held + floor(a.f % parts * held / parts)
   end
-  local quantum = floor((b.f + 67108863) / 67108864)
-  local parts = floor((b.f + quantum - 1) / quantum)
-  local held = floor(c / quantum)
-  return floor(a.f / parts) * held + floor(a.f % parts * held / parts)
-end
 
--- with_bill adds a bill to those charged, and forgets the oldest.
-local function with_bill(b, bill)
-  b = b == '' and bill or bill .. ',' .. b
-  local at = 0
-  for _ = 1, BILLS do
-    at = string.find(b, ',', at + 1, true)
-    if not at then
-      return b
+  -- with_bill adds a bill to those charged, and forgets the oldest.
+  function with_bill(b, bill)
+    b = b == '' and bill or bill .. ',' .. b
+    local at = 0
+    for _ = 1, BILLS do
+      at = string.find(b, ',', at + 1, true)
+      if not at then
+        return b
+      end
+    end
+    return string.sub(b, 1, at - 1)
+  end
+
+  -- keep writes a field that is there only when it says something.
+  function keep(key, field, value, none, old)
+    if value ~= none then
+      redis.call('HSET', key, field, value)
+    elseif old then
+      redis.call('HDEL', key, field)
     end
   end
-  return string.sub(b, 1, at - 1)
 end
 
-local out, o, at = {1, now, 0}, 3, 3 -- the reply and how long it is; where in ARGV
-local writes
-for k = 1, #KEYS do
-  local e, w, f = tonumber(ARGV[at + 2]), tonumber(ARGV[at + 3]), tonumber(ARGV[at + 4])
-  local p = '1:' .. ARGV[at + 1] .. ':' .. ARGV[at + 2] .. ':' .. ARGV[at + 3] .. ':' .. ARGV[at + 4]
-  local heal, asks = ARGV[at] == '1', tonumber(ARGV[at + 5])
-  local mine, foreign, changed, wrong = nil, 0, false, 0
+-- write stores a bucket that changed; h is what was there.
+local function write(k, c, u, p, d, x, b, h, full_in)
+  if h.err then
+    redis.call('DEL', KEYS[k])
+  end
+  if h[3] == p then
+    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u))
+  else
+    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u), 'p', p)
+  end
+  if d > 0 or x > 0 or b ~= '' or h[4] or h[5] or h[6] then
+    rare()
+    keep(KEYS[k], 'd', format('%.0f', d), '0', h[4])
+    keep(KEYS[k], 'x', format('%.0f', x), '0', h[5])
+    keep(KEYS[k], 'b', b, '', h[6])
+  end
+  redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
+end
+
+local out, o, at, last = {1, now, 0}, 3, 3, #KEYS -- the reply and how long it is; where in ARGV
+local writes = {}
+for k = 1, last do
+  local heal, p, asks = args[at] == '1', args[at + 1], tonumber(args[at + 5])
+  local e, w, f = tonumber(args[at + 2]), tonumber(args[at + 3]), tonumber(args[at + 4])
+  local mine, stored, foreign, changed, wrong = nil, nil, 0, false, 0
   local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b')
   if h.err then
     if not string.find(h.err, 'WRONGTYPE', 1, true) then
       return redis.error_reply(h.err)
     end
-    h, wrong = {}, 1
+    wrong = 1
   end
-  local c, u, d, x, b = tonumber(h[1] or f), tonumber(h[2] or now), tonumber(h[4] or 0), tonumber(h[5] or 0), h[6] or ''
-  local there, stored = wrong == 0 and (h[1] or h[2] or h[3]) ~= false, nil
+  local c, u, d, x, b = f, now, 0, 0, ''
+  local there = h[1] or h[2] or h[3]
   if there then
     -- Read with care: another program, or a person, may have written it.
+    c, u, d, x, b = tonumber(h[1]), tonumber(h[2]), tonumber(h[4] or 0), tonumber(h[5] or 0), h[6] or ''
+    local full = f
     if h[3] ~= p then
+      rare()
       stored, wrong = read_rule(h[3])
-      wrong = wrong or 0
+      wrong, full = wrong or 0, stored and stored.f or f
     end
-    local full = stored and stored.f or f
-    if wrong == 0 and not (h[1] and h[2] and c and u and d and x and c >= -full and c <= full and c % 1 == 0
+    if wrong == 0 and not (c and u and d and x and c >= -full and c <= full and c % 1 == 0
       and u >= 0 and u <= BIG and u % 1 == 0 and d >= 0 and d <= TURN and d % 1 == 0
       and x >= 0 and x <= CLAIM and x % 1 == 0 and #b <= 200 and not string.find(b, '[^%d,]')) then
       wrong = 1
     end
   end
   if wrong == 1 and heal then
-    there, stored, changed, wrong = false, nil, true, 0
-    c, u, d, x, b = f, now, 0, 0, ''
-  else
-    heal = false
+    there, stored, changed, wrong = nil, nil, true, 0
+    c, u, d, x, b, h = f, now, 0, 0, '', {err = true}
   end
 
   if there and wrong == 0 then
     -- Bring the state to now.
     if stored then
-      mine = {v = tonumber(ARGV[at + 1]), e = e, w = w, f = f}
+      mine = read_rule(p)
       e, w, f = stored.e, stored.w, stored.f
     end
-    if u - now > SKEW then
-      u = now
-    end
     local elapsed = now - u
-    if elapsed > 0 then
+    if elapsed < -SKEW then
+      u, changed = now, true -- kept, or the bucket would wait for the clock to come back
+    elseif elapsed > 0 then
       u = now
       c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)
-      d = max(d - elapsed, 0)
+      d = d > elapsed and d - elapsed or 0
       x = x > 0 and min(x + elapsed, CLAIM) or 0
     end
     -- Settle whose numbers decide. A full bucket is as good as none.
@@ -141,9 +174,9 @@ for k = 1, #KEYS do
       if stored then
         e, w, f = mine.e, mine.w, mine.f
       end
-      c, x, b = f, 0, ''
+      c, x, b, changed = f, 0, '', false
     elseif not stored then
-      changed, x = x ~= 0, 0
+      changed, x = changed or x ~= 0, 0
     elseif better(mine, stored) or x >= CLAIM then
       c, x, changed = rescale(mine, stored, c), 0, true
       e, w, f = mine.e, mine.w, mine.f
@@ -157,76 +190,69 @@ for k = 1, #KEYS do
   out[o + 1], out[o + 2] = wrong, foreign
   o, at = o + 2, at + 6
 
-  local turn, denied = d, false
+  local denied, peeked = false, true
   for _ = 1, asks do
-    local cost, count, bill = tonumber(ARGV[at]), tonumber(ARGV[at + 1]), ARGV[at + 3]
-    local granted, retry = 0, 0
-    if wrong ~= 0 then
-      c = 0
-    elseif bill ~= '0' then
-      granted = count
-      if not string.find(',' .. b .. ',', ',' .. bill .. ',', 1, true) then
+    local cost, count = tonumber(args[at]), tonumber(args[at + 1])
+    local granted, retry, turn = 0, 0, count < 0
+    at = at + 2
+    if turn then
+      count = -count
+    end
+    peeked = peeked and cost == 0 and count ~= 0
+    if count == 0 then
+      local bill = args[at]
+      at = at + 1
+      granted = 1
+      if wrong == 0 and not string.find(',' .. b .. ',', ',' .. bill .. ',', 1, true) then
+        rare()
         b, changed = with_bill(b, bill), true
-        c = max(c - min(cost, f / w) * w, -f)
+        c = max(c - max(min(cost, f / w), 0) * w, -f)
       end
+    elseif wrong ~= 0 then
+      c = 0
     elseif cost == 0 then
       granted, retry = count, max(floor((w - c + e - 1) / e), 0)
-    elseif cost * w > f then
+    elseif cost < 0 or cost * w > f then
       retry = -1
     else
       local want = cost * w
       if c >= want then
-        granted = min(count, floor(c / want))
+        granted = floor(c / want)
+        if granted > count then
+          granted = count
+        end
         c, changed = c - granted * want, true
       end
       if granted < count then
         retry = floor((want - c + e - 1) / e)
-        if ARGV[at + 2] == '1' then
-          denied, retry = true, max(retry, turn)
+        if turn then
+          denied, retry = true, max(retry, d)
         end
       end
     end
-    out[o + 1], out[o + 2], out[o + 3] = granted, floor(max(c, 0) / w), retry
-    o, at = o + 3, at + 4
+    out[o + 1], out[o + 2], out[o + 3] = granted, c > 0 and floor(c / w) or 0, retry
+    o = o + 3
   end
   if denied then
-    d, changed = min(turn + floor((w + e - 1) / e), TURN), true
+    d, changed = min(d + floor((w + e - 1) / e), TURN), true
   end
-  if changed then
-    writes = writes or {}
-    writes[#writes + 1] = {k, c, u, p, d, x, b, h, heal, max(floor((f - c + e - 1) / e), d)}
+  if changed and not peeked then
+    local full_in = floor((f - c + e - 1) / e)
+    if full_in < d then
+      full_in = d
+    end
+    if k < last then
+      writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in}
+    else
+      for i = 1, #writes do
+        write(unpack(writes[i]))
+      end
+      writes = {}
+      write(k, c, u, p, d, x, b, h, full_in)
+    end
   end
 end
-
--- keep writes a field that is there only when it says something.
-local function keep(key, field, value, none, old)
-  if value ~= none then
-    redis.call('HSET', key, field, value)
-  elseif old then
-    redis.call('HDEL', key, field)
-  end
-end
-
-for i = 1, writes and #writes or 0 do
-  local k, c, u, p, d, x, b, h, heal, full_in = unpack(writes[i])
-  if heal then
-    redis.call('DEL', KEYS[k])
-    h = {}
-  end
-  if h[3] == p then
-    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u))
-  else
-    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u), 'p', p)
-  end
-  if d > 0 or h[4] then
-    keep(KEYS[k], 'd', format('%.0f', d), '0', h[4])
-  end
-  if x > 0 or h[5] then
-    keep(KEYS[k], 'x', format('%.0f', x), '0', h[5])
-  end
-  if b ~= '' or h[6] then
-    keep(KEYS[k], 'b', b, '', h[6])
-  end
-  redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
+for i = 1, #writes do
+  write(unpack(writes[i]))
 end
 return out

@@ -32,6 +32,9 @@ func (s bucketStore) Take(ctx context.Context, in []port.TakeRequest, out []port
 		failAll(out, s.broken)
 		return
 	}
+	if len(in) == 0 {
+		return
+	}
 	groups := s.groups(in)
 	if stale := s.attempt(ctx, groups, in, out); len(stale) > 0 && ctx.Err() == nil {
 		s.attempt(ctx, stale, in, out) // it was not executed, and the server's clock is known now
@@ -114,17 +117,31 @@ func (s bucketStore) split(groups []group) [][]group {
 // takeCall is the call for groups, as bucket_take.lua wants it.
 func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequest) call {
 	asks := groups[len(groups)-1].end - groups[0].begin
-	c := call{script: s.take, keys: make([]string, 0, len(groups)), args: make([]any, 0, 2+6*len(groups)+4*asks)}
+	c := call{script: s.take, keys: make([]string, 0, len(groups)), args: make([]any, 0, 2+6*len(groups)+3*asks)}
 	c.args = append(c.args, s.nowArg(), notAfter)
 	for _, g := range groups {
 		c.keys = append(c.keys, g.key)
-		rule := in[g.begin].Rule
-		c.args = append(c.args, s.heals.take(g.key), rule.Version, rule.Earn, rule.Worth, rule.Full, g.end-g.begin)
+		rule := s.rules.words(in[g.begin].Rule)
+		c.args = append(c.args, s.heals.take(g.key), rule.claim, rule.earn, rule.worth, rule.full, g.end-g.begin)
 		for _, r := range in[g.begin:g.end] {
-			c.args = append(c.args, r.Cost, r.Count, bit(r.Turn), r.Bill)
+			c.args = appendAsk(c.args, r.Ask)
 		}
 	}
 	return c
+}
+
+// appendAsk writes an ask as the script reads it.
+func appendAsk(args []any, ask bucket.Ask) []any {
+	switch {
+	case ask.Bill != 0:
+		return append(args, ask.Cost, 0, ask.Bill)
+	case ask.Count < 1:
+		return append(args, -1, 1) // nonsense, and refused as such
+	case ask.Turn:
+		return append(args, ask.Cost, -ask.Count)
+	default:
+		return append(args, ask.Cost, ask.Count)
+	}
 }
 
 func bit(b bool) int {

@@ -1,7 +1,6 @@
 package redisstore
 
 import (
-	"math/rand/v2"
 	"os"
 	"strconv"
 	"testing"
@@ -11,38 +10,24 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/domain/port"
-	"github.com/holdfast-go/holdfast/internal/redisserver"
 	"github.com/holdfast-go/holdfast/store/memory"
 	"github.com/holdfast-go/holdfast/store/storetest"
 )
 
-// tapeLength is how many random operations the stores have to agree on.
-const tapeLength = 100_000
-
 func onMiniredis(t *testing.T) storetest.Maker {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: miniredis.RunT(t).Addr()})
-	t.Cleanup(func() { _ = client.Close() })
-	return maker(client)
+	return maker(connect(t, miniredis.RunT(t).Addr()))
 }
 
 func onRedis(t *testing.T) storetest.Maker {
 	t.Helper()
-	options, err := redis.ParseURL(redisserver.URLForTest(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := redis.NewClient(options)
-	t.Cleanup(func() { _ = client.Close() })
-	return maker(client)
+	return maker(realRedis(t))
 }
 
-// maker gives each store a fleet of its own, so that the server is never
-// flushed: it may be someone's.
+// maker gives each store a fleet of its own.
 func maker(client *redis.Client) storetest.Maker {
 	return func(_ *testing.T, now func() time.Time) port.Stores {
-		fleet := "test" + strconv.FormatUint(rand.Uint64(), 36)
-		return New(client, fleet, Options{now: now}).Stores()
+		return New(client, newFleet(), Options{now: now}).Stores()
 	}
 }
 

@@ -25,6 +25,7 @@ type Store struct {
 
 	take, step, beat *script
 	heals            heals
+	rules            ruleCache
 	clock            serverClock
 }
 

@@ -1,9 +1,445 @@
 package storetest
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// A breakerStep moves the clock and has one replica tell, ask or read one
+// breaker. A report and a read are answered by a view alone.
+type breakerStep struct {
+	after time.Duration
+	act   act
+	want  port.ProbeReply
+}
+
+// A breakerStory is a run of steps on one breaker, and the rule that it shows.
+type breakerStory struct {
+	name   string
+	why    string
+	policy domain.CircuitBreaker
+	steps  []breakerStep
+}
+
+// An op is what a replica does.
+type op uint8
+
+const (
+	opReport op = iota
+	opAsk
+	opSettle
+	opRead
+)
+
+// An act is what one replica does. It knows the latest epoch that the story has
+// seen, unless it says otherwise, and its reports are numbered as they come.
+type act struct {
+	op       op
+	policy   domain.CircuitBreaker // the story's, unless set
+	evidence breaker.Evidence
+	probe    breaker.ProbeAsk
+	known    uint64
+	told     bool // known is what the replica knows
+}
+
+func sick(replica string) act { return thinks(replica, 1000, true) }
+func well(replica string) act { return thinks(replica, 1000, false) }
+
+// thinks is a report of that weight, which counts for a window.
+func thinks(replica string, weight int64, bad bool) act {
+	return act{evidence: breaker.Evidence{Replica: replica, Weight: weight, Bad: bad, ForMicro: 10_000_000}}
+}
+
+func leaves(replica string) act {
+	return act{evidence: breaker.Evidence{Replica: replica, Leaving: true}}
+}
+
+func asks(replica string, token uint64) act {
+	return act{op: opAsk, probe: breaker.ProbeAsk{Replica: replica, Token: token}}
+}
+
+func settles(replica string, token uint64, o domain.Outcome) act {
+	return act{op: opSettle, probe: breaker.ProbeAsk{Replica: replica, Token: token, Settle: true, Outcome: o}}
+}
+
+func reads() act { return act{op: opRead} }
+
+func (a act) lasting(d time.Duration) act {
+	a.evidence.ForMicro = d.Microseconds()
+	return a
+}
+
+func (a act) numbered(seq uint64) act {
+	a.evidence.Seq = seq
+	return a
+}
+
+func (a act) under(policy domain.CircuitBreaker) act {
+	a.policy = policy
+	return a
+}
+
+// knowing is a replica that knows the epoch of that time of the story.
+func (a act) knowing(at time.Duration) act {
+	a.known, a.told = epochAt(at), true
+	return a
+}
+
+func (a act) knowingNothing() act {
+	a.known, a.told = 0, true
+	return a
+}
+
+// epochAt is the epoch that begins at that time of a story. One that begins in
+// the same µs as the one before it, or after a clock stepped back, is that + 1.
+func epochAt(at time.Duration) uint64 { return uint64(epoch + at.Microseconds()) }
+
+// Answers. The first time is that of the epoch.
+func nothing() port.ProbeReply { return port.ProbeReply{} }
+
+func fresh(at time.Duration) port.ProbeReply {
+	return port.ProbeReply{View: port.View{Epoch: epochAt(at), Fresh: true}}
+}
+
+func closed(at time.Duration) port.ProbeReply {
+	return port.ProbeReply{View: port.View{Epoch: epochAt(at)}}
+}
+
+func open(at, rest time.Duration) port.ProbeReply {
+	return port.ProbeReply{View: port.View{Epoch: epochAt(at), State: domain.StateOpen, For: rest}}
+}
+
+func halfOpen(at, wait time.Duration) port.ProbeReply {
+	return port.ProbeReply{View: port.View{Epoch: epochAt(at), State: domain.StateHalfOpen, For: wait}}
+}
+
+// leased is a grant for that long; wait is until another lease may be free.
+func leased(lasts, at, wait time.Duration) port.ProbeReply {
+	r := halfOpen(at, wait)
+	r.Granted, r.For = true, lasts
+	return r
+}
+
+func foreignTo(r port.ProbeReply) port.ProbeReply {
+	r.View.Foreign = true
+	return r
+}
+
+func ahead() port.ProbeReply { return port.ProbeReply{View: port.View{Err: port.ErrAhead}} }
+
+// then joins the parts of a story.
+func then(parts ...[]breakerStep) []breakerStep {
+	var all []breakerStep
+	for _, p := range parts {
+		all = append(all, p...)
+	}
+	return all
+}
 
 // TestBreakers is the conformance suite of a [port.BreakerStore] and its
 // [port.ViewSource].
 func TestBreakers(t *testing.T, newStore Maker) {
 	t.Helper()
+	for _, stories := range [][]breakerStory{voteStories(), epochStories(), probeStories(), recoveryStories(), claimStories()} {
+		for _, story := range stories {
+			t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
+		}
+	}
+	t.Run("a hundred ask at once (cases 26, 49)", func(t *testing.T) { testProbeRush(t, newStore) })
+	t.Run("votes from many at once (case 48)", func(t *testing.T) { testVoteRush(t, newStore) })
+	t.Run("breakers are apart", func(t *testing.T) { testBreakersApart(t, newStore) })
+	t.Run("a context that is done tells nothing", func(t *testing.T) { testBreakerDone(t, newStore) })
+	t.Run("watchers see transitions in order (case 58)", func(t *testing.T) { testWatch(t, newStore) })
+}
+
+// A breakerRun plays a story on one store.
+type breakerRun struct {
+	t      *testing.T
+	store  port.Stores
+	clock  *clock
+	id     port.ID
+	policy domain.CircuitBreaker
+	latest uint64
+	seq    uint64
+}
+
+func (s breakerStory) run(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	run := breakerRun{t: t, store: newStore(t, clock.now), clock: clock, id: port.ID{Name: "breaker"}, policy: s.policy}
+	run.play(s.steps, s.why)
+}
+
+func (run *breakerRun) play(steps []breakerStep, why string) {
+	run.t.Helper()
+	for i, step := range steps {
+		run.clock.move(step.after)
+		got, did := run.do(step.act)
+		if got != step.want {
+			run.t.Fatalf("step %d: %+v\n got %+v\nwant %+v\n%s", i, did, got, step.want, why)
+		}
+	}
+}
+
+// do gives the answer to one act, and the act in words.
+func (run *breakerRun) do(a act) (got port.ProbeReply, did any) {
+	run.t.Helper()
+	policy, known := run.policy, run.latest
+	if a.policy != (domain.CircuitBreaker{}) {
+		policy = a.policy
+	}
+	if a.told {
+		known = a.known
+	}
+	rules, err := breaker.Compile(policy)
+	if err != nil {
+		run.t.Fatal(err)
+	}
+	ctx := run.t.Context()
+	switch a.op {
+	case opReport:
+		in := []port.Report{{Breaker: run.id, Rules: rules, Evidence: a.evidence}}
+		if in[0].Known = known; in[0].Seq == 0 {
+			run.seq++
+			in[0].Seq = run.seq
+		}
+		out := make([]port.View, 1)
+		run.store.Breakers.Report(ctx, in, out)
+		got.View, did = out[0], in[0].Evidence
+	case opAsk, opSettle:
+		in := []port.ProbeRequest{{Breaker: run.id, Rules: rules, ProbeAsk: a.probe}}
+		in[0].Known = known
+		out := make([]port.ProbeReply, 1)
+		run.store.Breakers.Probe(ctx, in, out)
+		got, did = out[0], in[0].ProbeAsk
+	case opRead:
+		got.View, did = readOne(run.t, run.store, run.id), "read"
+	}
+	run.latest = max(run.latest, got.View.Epoch)
+	if errors.Is(got.View.Err, port.ErrAhead) {
+		if said, ok := errors.AsType[*domain.StoreError](got.View.Err); ok && said.Entity {
+			got.View.Err = port.ErrAhead // as stories write it: the store answered, and refuses
+		}
+	}
+	return got, did
+}
+
+// readOne reads one view. How long a half-open breaker's leases last it leaves
+// out: a plain read need not know.
+func readOne(t *testing.T, store port.Stores, id port.ID) port.View {
+	t.Helper()
+	var out [1]port.View
+	store.Views.Read(t.Context(), []port.ID{id}, out[:])
+	if out[0].State == domain.StateHalfOpen {
+		out[0].For = 0
+	}
+	return out[0]
+}
+
+// testProbeRush has a hundred replicas see at once that the time is over.
+func testProbeRush(t *testing.T, newStore Maker) {
+	t.Helper()
+	const probes, racers = 3, 100
+	policy := domain.CircuitBreaker{Probes: probes}
+	clock := newClock()
+	run := breakerRun{t: t, store: newStore(t, clock.now), clock: clock, id: port.ID{Name: "breaker"}, policy: policy}
+	run.play(tripped(), "")
+	clock.move(30 * time.Second)
+	rules, err := breaker.Compile(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var granted atomic.Int64
+	var all sync.WaitGroup
+	for i := range racers {
+		all.Go(func() {
+			in := [1]port.ProbeRequest{{Breaker: run.id, Rules: rules, ProbeAsk: breaker.ProbeAsk{
+				Replica: "r" + string(rune('a'+i%26)) + string(rune('a'+i/26)), Known: run.latest, Token: uint64(i + 1),
+			}}}
+			var out [1]port.ProbeReply
+			run.store.Breakers.Probe(t.Context(), in[:], out[:])
+			if out[0].View.Err != nil {
+				t.Errorf("Probe: %v", out[0].View.Err)
+			}
+			if out[0].Granted {
+				granted.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	if granted.Load() != probes {
+		t.Errorf("%d of %d racers got a lease; want exactly %d", granted.Load(), racers, probes)
+	}
+}
+
+// testVoteRush has fifty replicas report at the same time that they are well,
+// twice each. Each counts once: 49 bad ones of weight 1 are then not enough
+// beside them, and the 50th is.
+func testVoteRush(t *testing.T, newStore Maker) {
+	t.Helper()
+	const replicas = 50
+	clock := newClock()
+	run := breakerRun{t: t, store: newStore(t, clock.now), clock: clock, id: port.ID{Name: "breaker"}}
+	run.play([]breakerStep{{0, well("w0"), fresh(0)}}, "")
+	rules, err := breaker.Compile(run.policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := func(kind byte, i int) string { return string([]byte{kind, byte('0' + i/10), byte('0' + i%10)}) }
+	var all sync.WaitGroup
+	for i := range 2 * replicas {
+		all.Go(func() {
+			a := well(name('w', i%replicas))
+			a.evidence.Seq, a.evidence.Known = 1, run.latest
+			var out [1]port.View
+			run.store.Breakers.Report(t.Context(), []port.Report{{Breaker: run.id, Rules: rules, Evidence: a.evidence}}, out[:])
+			if out[0].Err != nil {
+				t.Errorf("Report: %v", out[0].Err)
+			}
+		})
+	}
+	all.Wait()
+	run.play([]breakerStep{{0, leaves("w0"), fresh(0)}}, "") // w0 was there twice: as w0 and w00
+	for i := range replicas - 1 {
+		run.play([]breakerStep{{0, sick(name('b', i)), fresh(0)}}, "49 of 99 are less than half")
+	}
+	run.play([]breakerStep{{0, sick(name('b', replicas)), open(us, 30*time.Second)}}, "50 of 100 are half")
+}
+
+// testBreakersApart reports about several breakers in one call.
+func testBreakersApart(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	rules, err := breaker.Compile(domain.CircuitBreaker{Sharing: domain.ShareAny})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a, b := port.ID{Name: "a"}, port.ID{Name: "b"}
+	ill, fine := sick("r").evidence, well("r").evidence
+	ill.Seq, fine.Seq = 1, 1
+	in := []port.Report{{Breaker: a, Rules: rules, Evidence: ill}, {Breaker: b, Rules: rules, Evidence: fine}}
+	out := make([]port.View, 2)
+	store.Breakers.Report(t.Context(), in, out)
+	if want := open(us, 30*time.Second).View; out[0] != want {
+		t.Errorf("the one with a sick replica: %+v; want %+v", out[0], want)
+	}
+	if want := fresh(0).View; out[1] != want {
+		t.Errorf("the other: %+v; want %+v", out[1], want)
+	}
+}
+
+func testBreakerDone(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	rules, err := breaker.Compile(domain.CircuitBreaker{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	id := port.ID{Name: "breaker"}
+	var view [1]port.View
+	store.Breakers.Report(ctx, []port.Report{{Breaker: id, Rules: rules, Evidence: sick("a").numbered(1).evidence}}, view[:])
+	if view[0].Err == nil {
+		t.Errorf("Report with a done context = %+v; want an error", view[0])
+	}
+	var reply [1]port.ProbeReply
+	known := breaker.ProbeAsk{Replica: "a", Known: epochAt(0), Token: 1}
+	store.Breakers.Probe(ctx, []port.ProbeRequest{{Breaker: id, Rules: rules, ProbeAsk: known}}, reply[:])
+	if reply[0].View.Err == nil {
+		t.Errorf("Probe with a done context = %+v; want an error", reply[0])
+	}
+	if got := readOne(t, store, id); got != (port.View{}) {
+		t.Errorf("afterwards: %+v; want a breaker that is not there", got)
+	}
+}
+
+// eventually bounds the wait for what happens in the background.
+const eventually = 10 * time.Second
+
+// testWatch follows a breaker through all its transitions.
+func testWatch(t *testing.T, newStore Maker) {
+	t.Helper()
+	clock := newClock()
+	store := newStore(t, clock.now)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	type push struct {
+		id   port.ID
+		view port.View
+	}
+	pushes, ended := make(chan push, 1024), make(chan error, 1)
+	go func() {
+		ended <- store.Views.Watch(ctx, func(id port.ID, v port.View) { pushes <- push{id, v} })
+	}()
+	awaitWatcher(t, store, func(patience <-chan time.Time) bool {
+		select {
+		case <-pushes:
+			return true
+		case <-patience:
+			return false
+		}
+	})
+
+	run := breakerRun{t: t, store: store, clock: clock, id: port.ID{Name: "watched"}}
+	run.play(then(probing(), []breakerStep{
+		{0, settles("a", 1, domain.Success), halfOpen(30*time.Second, 0)},
+		{0, asks("b", 2), leased(10*time.Second, 30*time.Second, 10*time.Second)},
+		{time.Second, settles("b", 2, domain.Success), closed(31 * time.Second)},
+		{0, reads().knowing(time.Minute), closed(31 * time.Second)},
+		{0, asks("b", 3).knowing(time.Minute), fresh(time.Minute + us)},
+	}), "the story that is watched")
+	for _, want := range []port.View{
+		open(us, 30*time.Second).View, halfOpen(30*time.Second, 0).View, closed(31 * time.Second).View, fresh(time.Minute + us).View,
+	} {
+		for got := (push{}); got.id != run.id; {
+			select {
+			case got = <-pushes:
+			case err := <-ended:
+				t.Fatalf("Watch ended: %v", err)
+			case <-time.After(eventually):
+				t.Fatalf("nothing was pushed; want %+v", want)
+			}
+			if got.view.State == domain.StateHalfOpen {
+				got.view.For = 0 // a push need not know the leases
+			}
+			if got.id == run.id && got.view != want {
+				t.Fatalf("pushed %+v; want %+v", got.view, want)
+			}
+		}
+	}
+
+	cancel()
+	select {
+	case err := <-ended:
+		if !errors.Is(err, context.Canceled) {
+			t.Errorf("Watch = %v; want the context's cause", err)
+		}
+	case <-time.After(eventually):
+		t.Error("Watch does not end with its context")
+	}
+}
+
+// awaitWatcher makes transitions of another breaker until one is pushed: when a
+// watcher listens is not told otherwise.
+func awaitWatcher(t *testing.T, store port.Stores, pushed func(patience <-chan time.Time) bool) {
+	t.Helper()
+	other := breakerRun{t: t, store: store, id: port.ID{Name: "other"}}
+	for known := time.Duration(0); known < eventually; known += time.Millisecond {
+		other.do(asks("a", 1).knowing(known))
+		if pushed(time.After(time.Millisecond)) {
+			return
+		}
+	}
+	t.Fatal("no push has come")
 }

@@ -2,6 +2,8 @@ package storetest
 
 import (
 	"context"
+	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -28,11 +30,11 @@ type takeStory struct {
 
 const us = time.Microsecond
 
-func one() bucket.Ask                   { return bucket.Ask{Cost: 1, Count: 1} }
-func cost(n int64) bucket.Ask           { return bucket.Ask{Cost: n, Count: 1} }
-func many(cost, count int64) bucket.Ask { return bucket.Ask{Cost: cost, Count: count} }
-func turn(n int64) bucket.Ask           { return bucket.Ask{Cost: n, Count: 1, Turn: true} }
-func peek() bucket.Ask                  { return bucket.Ask{Count: 1} }
+func one() bucket.Ask             { return bucket.Ask{Cost: 1, Count: 1} }
+func cost(n int64) bucket.Ask     { return bucket.Ask{Cost: n, Count: 1} }
+func many(count int64) bucket.Ask { return bucket.Ask{Cost: 1, Count: count} }
+func turn() bucket.Ask            { return bucket.Ask{Cost: 1, Count: 1, Turn: true} }
+func peek() bucket.Ask            { return bucket.Ask{Count: 1} }
 func bill(id uint64, n int64) bucket.Ask {
 	return bucket.Ask{Cost: n, Count: 1, Bill: id}
 }
@@ -59,6 +61,8 @@ func TestBuckets(t *testing.T, newStore Maker) {
 	}
 	t.Run("a batch is decided in order", func(t *testing.T) { testBatch(t, newStore) })
 	t.Run("keys are apart", func(t *testing.T) { testKeys(t, newStore) })
+	t.Run("nothing is asked", func(t *testing.T) { newStore(t, newClock().now).Buckets.Take(t.Context(), nil, nil) })
+	t.Run("many callers at once (case 15)", func(t *testing.T) { testRush(t, newStore) })
 	t.Run("a context that is done takes nothing", func(t *testing.T) { testDone(t, newStore) })
 }
 
@@ -97,19 +101,17 @@ func compile(t *testing.T, declared domain.RateLimit) bucket.Rule {
 }
 
 // takeStories are what a limit promises, and what others got wrong.
-//
-//nolint:funlen // a table, to be read from top to bottom
 func takeStories() []takeStory {
 	second, perSecond := time.Second, limit(1, time.Second, 3)
 	strict, loose := version(limit(10, second, 10), 1), version(limit(1000, second, 1000), 2)
 	foreign := func(r port.TakeReply) port.TakeReply { r.Foreign = true; return r }
 	return []takeStory{
-		{"a new bucket is full", "it gives its burst at once, then its rate", perSecond, []takeStep{
-			{0, domain.RateLimit{}, many(1, 5), port.TakeReply{Granted: 3, RetryAfter: second}},
+		{"a new bucket is full (case 37)", "it gives its burst at once, then its rate", perSecond, []takeStep{
+			{0, domain.RateLimit{}, many(5), port.TakeReply{Granted: 3, RetryAfter: second}},
 			{second - us, domain.RateLimit{}, one(), no(0, us)},
 			{us, domain.RateLimit{}, one(), yes(0)},
 		}},
-		{"all or nothing", "a refused cost charges nothing", limit(1, second, 5), []takeStep{
+		{"all or nothing (case 6)", "a refused cost charges nothing", limit(1, second, 5), []takeStep{
 			{0, domain.RateLimit{}, cost(3), yes(2)},
 			{0, domain.RateLimit{}, cost(3), no(2, second)},
 			{0, domain.RateLimit{}, cost(2), yes(0)},
@@ -125,30 +127,30 @@ func takeStories() []takeStory {
 			{0, domain.RateLimit{}, cost(5), no(0, 714286*us)},
 			{714286 * us, domain.RateLimit{}, cost(5), yes(0)},
 		}},
-		{"a full bucket stays full", "no more than the burst is saved up, and no double burst at a boundary", perSecond, []takeStep{
+		{"a full bucket stays full (case 40)", "no more than the burst is saved up, and no double burst at a boundary", perSecond, []takeStep{
 			{0, domain.RateLimit{}, one(), yes(2)},
-			{time.Hour, domain.RateLimit{}, many(1, 9), port.TakeReply{Granted: 3, RetryAfter: second}},
-			{second, domain.RateLimit{}, many(1, 9), port.TakeReply{Granted: 1, RetryAfter: second}},
+			{time.Hour, domain.RateLimit{}, many(9), port.TakeReply{Granted: 3, RetryAfter: second}},
+			{second, domain.RateLimit{}, many(9), port.TakeReply{Granted: 1, RetryAfter: second}},
 		}},
-		{"asking often earns nothing and costs nothing", "a denial must not move the refill", limit(1, 10*second, 1), []takeStep{
+		{"asking often earns nothing and costs nothing (case 11)", "a denial must not move the refill", limit(1, 10*second, 1), []takeStep{
 			{0, domain.RateLimit{}, one(), yes(0)},
 			{3 * second, domain.RateLimit{}, one(), no(0, 7*second)},
 			{3 * second, domain.RateLimit{}, one(), no(0, 4*second)},
 			{3 * second, domain.RateLimit{}, one(), no(0, second)},
 			{second, domain.RateLimit{}, one(), yes(0)},
 		}},
-		{"a cost above the burst is never granted", "no wait helps; exactly the burst is", perSecond, []takeStep{
+		{"a cost above the burst is never granted (case 7)", "no wait helps; exactly the burst is", perSecond, []takeStep{
 			{0, domain.RateLimit{}, cost(4), port.TakeReply{Remaining: 3, TooHigh: true}},
 			{0, domain.RateLimit{}, cost(3), yes(0)},
 		}},
-		{"cost 0 peeks", "it takes nothing and says how long the next token takes", perSecond, []takeStep{
+		{"cost 0 peeks (case 8)", "it takes nothing and says how long the next token takes", perSecond, []takeStep{
 			{0, domain.RateLimit{}, peek(), yes(3)},
 			{0, domain.RateLimit{}, cost(3), yes(0)},
 			{second / 4, domain.RateLimit{}, peek(), port.TakeReply{Granted: 1, RetryAfter: 3 * second / 4}},
 			{3 * second / 4, domain.RateLimit{}, peek(), yes(1)},
 			{0, domain.RateLimit{}, one(), yes(0)},
 		}},
-		{"a clock that steps back refills nothing", "and freezes for no longer than the step", perSecond, []takeStep{
+		{"a clock that steps back refills nothing (case 41)", "and freezes for no longer than the step", perSecond, []takeStep{
 			{0, domain.RateLimit{}, cost(3), yes(0)},
 			{-second, domain.RateLimit{}, one(), no(0, second)},
 			{second, domain.RateLimit{}, one(), no(0, second)},
@@ -156,11 +158,34 @@ func takeStories() []takeStory {
 		}},
 		{"a clock far behind re-bases the bucket", "it mints nothing, and refills from the new time on", perSecond, []takeStep{
 			{0, domain.RateLimit{}, cost(3), yes(0)},
-			{-time.Hour, domain.RateLimit{}, turn(1), no(0, second)},
+			{-time.Hour, domain.RateLimit{}, turn(), no(0, second)},
 			{second, domain.RateLimit{}, one(), yes(0)},
-			{time.Hour, domain.RateLimit{}, many(1, 9), port.TakeReply{Granted: 3, RetryAfter: second}},
+			{time.Hour, domain.RateLimit{}, many(9), port.TakeReply{Granted: 3, RetryAfter: second}},
 		}},
-		{"slow rates are exact", "one token a day does not vanish in rounding or expiry", limit(1, 24*time.Hour, 1), []takeStep{
+		{"a clock that steps back and forth mints nothing (case 2)", "as long as the step is short", perSecond, []takeStep{
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+			{-5 * second, domain.RateLimit{}, turn(), no(0, second)},
+			{5 * second, domain.RateLimit{}, one(), no(0, second)},
+			{second, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a longer step forward costs a burst at most (case 2)", "it cannot be told from time that passed", perSecond, []takeStep{
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+			{-10 * second, domain.RateLimit{}, one(), no(0, second)},
+			{10 * second, domain.RateLimit{}, many(9), port.TakeReply{Granted: 3, RetryAfter: second}},
+		}},
+		{"a clock far behind freezes nobody", "the new time is kept although nothing was granted", perSecond, []takeStep{
+			{0, domain.RateLimit{}, cost(3), yes(0)},
+			{-time.Hour, domain.RateLimit{}, one(), no(0, second)},
+			{second - us, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a burst far below the rate (case 4)", "it is earned in a thousandth of the period", limit(1000, second, 1), []takeStep{
+			{0, domain.RateLimit{}, one(), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, time.Millisecond)},
+			{999 * us, domain.RateLimit{}, one(), no(0, us)},
+			{us, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"slow rates are exact (case 42)", "one token a day does not vanish in rounding or expiry", limit(1, 24*time.Hour, 1), []takeStep{
 			{0, domain.RateLimit{}, one(), yes(0)},
 			{24*time.Hour - us, domain.RateLimit{}, one(), no(0, us)},
 			{us, domain.RateLimit{}, one(), yes(0)},
@@ -170,25 +195,25 @@ func takeStories() []takeStory {
 			{0, domain.RateLimit{}, one(), no(0, us)},
 			{us, domain.RateLimit{}, one(), yes(0)},
 		}},
-		{"a period below a millisecond", "its state must live at least as long as it means something", limit(1, 100*us, 2), []takeStep{
+		{"a period below a millisecond (case 4)", "its state must live at least as long as it means something", limit(1, 100*us, 2), []takeStep{
 			{0, domain.RateLimit{}, cost(2), yes(0)},
 			{99 * us, domain.RateLimit{}, one(), no(0, us)},
 			{us, domain.RateLimit{}, one(), yes(0)},
 		}},
 		{"turns spread those who were denied", "each that stays silent gets the token after the last one's", limit(10, second, 1), []takeStep{
-			{0, domain.RateLimit{}, turn(1), yes(0)},
-			{0, domain.RateLimit{}, turn(1), no(0, 100*time.Millisecond)},
-			{0, domain.RateLimit{}, turn(1), no(0, 100*time.Millisecond)},
-			{0, domain.RateLimit{}, turn(1), no(0, 200*time.Millisecond)},
+			{0, domain.RateLimit{}, turn(), yes(0)},
+			{0, domain.RateLimit{}, turn(), no(0, 100*time.Millisecond)},
+			{0, domain.RateLimit{}, turn(), no(0, 100*time.Millisecond)},
+			{0, domain.RateLimit{}, turn(), no(0, 200*time.Millisecond)},
 			{0, domain.RateLimit{}, one(), no(0, 100*time.Millisecond)}, // who takes no turn is told the refill
-			{300 * time.Millisecond, domain.RateLimit{}, turn(1), yes(0)},
-			{0, domain.RateLimit{}, turn(1), no(0, 100*time.Millisecond)},
+			{300 * time.Millisecond, domain.RateLimit{}, turn(), yes(0)},
+			{0, domain.RateLimit{}, turn(), no(0, 100*time.Millisecond)},
 		}},
 		{"a turn is never longer than a second", "however many were denied", limit(1, second, 1), []takeStep{
 			{0, domain.RateLimit{}, one(), yes(0)},
-			{0, domain.RateLimit{}, turn(1), no(0, second)},
-			{0, domain.RateLimit{}, turn(1), no(0, second)},
-			{0, domain.RateLimit{}, turn(1), no(0, second)},
+			{0, domain.RateLimit{}, turn(), no(0, second)},
+			{0, domain.RateLimit{}, turn(), no(0, second)},
+			{0, domain.RateLimit{}, turn(), no(0, second)},
 		}},
 		{"a bill is charged once", "into debt, but never below an empty bucket's worth of it", limit(10, second, 10), []takeStep{
 			{0, domain.RateLimit{}, bill(7, 5), yes(5)},
@@ -198,6 +223,25 @@ func takeStories() []takeStory {
 			{0, domain.RateLimit{}, bill(9, 10), yes(0)},
 			{0, domain.RateLimit{}, one(), no(0, 1100*time.Millisecond)},
 			{1100 * time.Millisecond, domain.RateLimit{}, one(), yes(0)},
+		}},
+		{"a cost below 0 is never granted", "nor are fewer calls than none: they would mint", perSecond, []takeStep{
+			{0, domain.RateLimit{}, one(), yes(2)},
+			{0, domain.RateLimit{}, cost(-1), port.TakeReply{Remaining: 2, TooHigh: true}},
+			{0, domain.RateLimit{}, many(-1), port.TakeReply{Remaining: 2, TooHigh: true}},
+			{0, domain.RateLimit{}, bill(1, -1), yes(2)},
+			{0, domain.RateLimit{}, cost(2), yes(0)},
+		}},
+		{"a raised limit is not denied by what came before (case 14)", "a denial is not remembered in the bucket", strict, []takeStep{
+			{0, domain.RateLimit{}, cost(10), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, second/10)},
+			{0, loose, one(), no(0, time.Millisecond)},
+			{time.Millisecond, loose, one(), yes(0)},
+		}},
+		{"a peek brings no claim (case 8)", "it writes nothing, so it settles nothing", strict, []takeStep{
+			{0, domain.RateLimit{}, cost(5), yes(5)},
+			{0, loose, peek(), yes(500)}, // what loose would find
+			{0, domain.RateLimit{}, peek(), yes(5)},
+			{0, domain.RateLimit{}, one(), yes(4)},
 		}},
 		{"a newer version takes over in proportion", "and the older one is then decided by it", strict, []takeStep{
 			{0, domain.RateLimit{}, cost(5), yes(5)},
@@ -221,7 +265,7 @@ func takeStories() []takeStory {
 			{0, version(limit(1, time.Hour, 10), 3), cost(10), yes(0)},
 			{0, domain.RateLimit{}, one(), foreign(no(0, time.Hour))},
 			{59 * second, domain.RateLimit{}, one(), foreign(no(0, time.Hour-59*second))},
-			{2 * second, domain.RateLimit{}, turn(1), no(0, 49*time.Minute+50*second+228*us)},
+			{2 * second, domain.RateLimit{}, turn(), no(0, 49*time.Minute+50*second+228*us)},
 		}},
 		{"a bucket that is full again is as good as none", "so that expiry decides nothing", version(limit(10, second, 10), 1), []takeStep{
 			{0, loose, cost(500), yes(500)},
@@ -239,7 +283,7 @@ func testBatch(t *testing.T, newStore Maker) {
 	rule := compile(t, limit(1, time.Second, 3))
 	a, b := port.ID{Name: "a"}, port.ID{Name: "b"}
 	in := []port.TakeRequest{
-		{Bucket: a, Rule: rule, Ask: many(1, 2)},
+		{Bucket: a, Rule: rule, Ask: many(2)},
 		{Bucket: a, Rule: rule, Ask: cost(2)},
 		{Bucket: a, Rule: rule, Ask: cost(1)},
 		{Bucket: b, Rule: rule, Ask: cost(3)},
@@ -281,6 +325,35 @@ func testKeys(t *testing.T, newStore Maker) {
 		if got := take(t, store, id, limit(1, time.Hour, 2), one()); got.Granted != 0 || got.Err != nil {
 			t.Errorf("key %q of %q: %+v; want an empty bucket", id.Key, id.Name, got)
 		}
+	}
+}
+
+// testRush has 64 callers ask 200 times each for a bucket that has half of it.
+func testRush(t *testing.T, newStore Maker) {
+	t.Helper()
+	const callers, each = 64, 200
+	clock := newClock()
+	store := newStore(t, clock.now)
+	rule := compile(t, limit(1, time.Hour, callers*each/2))
+	var granted atomic.Int64
+	var all sync.WaitGroup
+	for range callers {
+		all.Go(func() {
+			in := [1]port.TakeRequest{{Bucket: port.ID{Name: "limit"}, Rule: rule, Ask: one()}}
+			var out [1]port.TakeReply
+			for range each {
+				store.Buckets.Take(t.Context(), in[:], out[:])
+				if out[0].Err != nil {
+					t.Errorf("Take: %v", out[0].Err)
+					return
+				}
+				granted.Add(out[0].Granted)
+			}
+		})
+	}
+	all.Wait()
+	if granted.Load() != callers*each/2 {
+		t.Errorf("%d tokens were granted; want exactly %d", granted.Load(), callers*each/2)
 	}
 }
 

@@ -1,0 +1,51 @@
+package orchestrator
+
+import (
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/fleet"
+)
+
+// A breakerStep asks a breaker for a permit on the way in and reports the
+// outcome on the way out.
+type breakerStep struct {
+	breaker  *fleet.Breaker
+	name     string
+	classify func(error) domain.Outcome
+}
+
+func (s *breakerStep) enter(w *walk, f *frame) bool {
+	permit, err := s.breaker.AcquireWithin(w.ctx, &w.budget)
+	if err != nil {
+		return w.refuse(PartBreaker, s.name, err)
+	}
+	f.permit, f.runsBefore = permit, w.runs
+	if lease, isProbe := permit.Lease(); isProbe {
+		// Past the lease the fleet lets another probe through: this one must
+		// not go on beside it.
+		w.limitTime(f, lease, &domain.TimeoutError{After: lease})
+	}
+	return true
+}
+
+func (s *breakerStep) leave(w *walk, f *frame) {
+	w.liftTime(f)
+	f.permit.Report(w.outcome(s.classify, f.runsBefore))
+}
+
+// outcome reads w.err, for whoever is being left and had been entered when the
+// function had run runsBefore times.
+func (w *walk) outcome(classify func(error) domain.Outcome, runsBefore int) domain.Outcome {
+	switch {
+	case w.runs == runsBefore:
+		return domain.Ignored // refused further in: the dependency was not called
+	case w.err == nil:
+		return domain.Success
+	case w.ctx.Err() == nil:
+		return classify(w.err)
+	}
+	if own := w.passedAround(); own != nil {
+		return classify(&domain.TimeoutError{After: own.cause.After, Err: w.err})
+	}
+	// The caller went away. A classifier of the user's may still look inside.
+	return classify(domain.MarkIgnored(w.err))
+}

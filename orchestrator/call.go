@@ -1,0 +1,97 @@
+package orchestrator
+
+import (
+	"fmt"
+	"slices"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// A Call says something about one call of a guard: which key it is for, or what
+// it costs. It is plain data, so that passing one allocates nothing. The zero
+// Call says nothing.
+type Call struct {
+	says  saying
+	limit string
+	key   string
+	cost  int64
+}
+
+type saying uint8
+
+const (
+	saysNothing saying = iota
+	saysKey
+	saysKeyOf
+	saysCost
+	saysCostOf
+)
+
+// Key gives the key (tenant, user, shard) for all keyed limits of the guard. A
+// key may hold any bytes; an empty one is a missing one, [domain.ErrKeyMissing].
+func Key(key string) Call { return Call{says: saysKey, key: key} }
+
+// KeyOf gives the key for the limit of that name only; it wins over [Key]. That
+// the guard has no such limit, or that it is not keyed, is an error.
+func KeyOf(limit, key string) Call { return Call{says: saysKeyOf, limit: limit, key: key} }
+
+// Cost says how many tokens the call takes from each limit of the guard,
+// instead of 1, at each attempt. Cost(0) takes none: it only asks whether there
+// are any.
+func Cost(n int64) Call { return Call{says: saysCost, cost: n} }
+
+// CostOf is [Cost] for the limit of that name only; it wins over Cost. That the
+// guard has no such limit is an error.
+func CostOf(limit string, n int64) Call { return Call{says: saysCostOf, limit: limit, cost: n} }
+
+// address writes what the calls say into the frames of the limits concerned:
+// first what concerns all of them, so that what names one of them wins.
+func (w *walk) address(calls []Call) error {
+	for _, i := range w.plan.limits {
+		f := w.frame(i)
+		f.cost = 1
+		for _, c := range calls {
+			switch c.says {
+			case saysKey:
+				f.key = c.key
+			case saysCost:
+				f.cost = c.cost
+			default:
+			}
+		}
+	}
+	w.addressed = true
+	for _, c := range calls {
+		if c.says == saysKeyOf || c.says == saysCostOf {
+			if err := w.addressOne(c); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (w *walk) addressOne(c Call) error {
+	for _, i := range w.plan.limits {
+		if s := w.plan.steps[i].limit; s.name != c.limit {
+			continue
+		} else if c.says == saysKeyOf && !s.keyed {
+			return misuse("KeyOf", fmt.Sprintf("names the limit %q, which is not Keyed", c.limit))
+		}
+		if c.says == saysKeyOf {
+			w.frame(i).key = c.key
+		} else {
+			w.frame(i).cost = c.cost
+		}
+		return nil
+	}
+	if slices.Contains(w.plan.dropped, c.limit) {
+		return nil // it was there before an Update: the callers cannot know
+	}
+	return misuse("Call", fmt.Sprintf("names the limit %q, which the guard does not have", c.limit))
+}
+
+// misuse is the error of a call that cannot be meant.
+func misuse(field, reason string) error {
+	return &domain.PolicyError{Policy: "call", Field: field, Reason: reason}
+}

@@ -1,0 +1,81 @@
+package orchestrator
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// A retryStep sends the walk inward again after an error that may go away.
+type retryStep struct {
+	policy    domain.Retry // with its defaults
+	retryable func(error) bool
+}
+
+func (s *retryStep) enter(f *frame) {
+	f.attempts, f.pause = 1, 0
+	if s.policy.MaxElapsed > 0 {
+		f.began = now()
+	}
+}
+
+// again decides what follows an attempt. It returns true, after the pause, when
+// there is to be another one; else w.err is what the series ends with.
+func (s *retryStep) again(w *walk, f *frame) bool {
+	if w.err == nil || !s.retryable(w.err) {
+		return false
+	}
+	if end := w.ctx.Err(); end != nil {
+		if !errors.Is(w.err, end) {
+			w.err = cutShort(ended(w.ctx), w.err)
+		}
+		return false
+	}
+	pause, ok := s.nextPause(f, w.err)
+	if !ok {
+		w.err = &domain.RetryExhaustedError{Attempts: f.attempts, Err: w.err}
+		return false
+	}
+	if end := sleep(w.ctx, pause); end != nil {
+		w.err = cutShort(end, w.err)
+		return false
+	}
+	f.attempts++
+	return true
+}
+
+// nextPause returns how long to wait before another attempt; false when the
+// attempts, or MaxElapsed, leave no room for one.
+func (s *retryStep) nextPause(f *frame, err error) (time.Duration, bool) {
+	if s.policy.MaxAttempts != domain.UnlimitedAttempts && f.attempts >= s.policy.MaxAttempts {
+		return 0, false
+	}
+	f.pause = s.policy.Backoff.Delay(f.attempts, f.pause, rand.Float64())
+	asked, _ := domain.RetryAfter(err)
+	pause := max(f.pause, asked)
+	if s.policy.MaxElapsed > 0 && pause >= s.policy.MaxElapsed-since(f.began) {
+		return 0, false
+	}
+	return pause, true
+}
+
+// sleep pauses for d, or returns why not: ctx has ended, or will have ended
+// before there is any time left for an attempt.
+func sleep(ctx context.Context, d time.Duration) error {
+	if deadline, ok := ctx.Deadline(); ok && d >= until(deadline) {
+		return context.DeadlineExceeded
+	}
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	if ctx.Err() != nil { // also when both were ready
+		return ended(ctx)
+	}
+	return nil
+}

@@ -1,0 +1,76 @@
+package orchestrator
+
+import (
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/fleet"
+)
+
+// A step is one layer of a guard, compiled. Exactly one field is set. It is not
+// an interface, because a call through one would move the walk to the heap.
+type step struct {
+	retry   *retryStep
+	timeout *timeoutStep
+	breaker *breakerStep
+	limit   *limitStep
+}
+
+// enter passes s on the way in. It returns false, with w.err set, when s
+// refuses.
+func (s *step) enter(w *walk, f *frame) bool {
+	switch {
+	case s.limit != nil:
+		return s.limit.enter(w, f)
+	case s.breaker != nil:
+		return s.breaker.enter(w, f)
+	case s.retry != nil:
+		s.retry.enter(f)
+	case s.timeout != nil:
+		s.timeout.enter(w, f)
+	}
+	return true
+}
+
+// leave passes s on the way out, which may change w.err. It returns true when
+// the way is to lead inward again.
+func (s *step) leave(w *walk, f *frame) (again bool) {
+	switch {
+	case s.retry != nil:
+		return s.retry.again(w, f)
+	case s.breaker != nil:
+		s.breaker.leave(w, f)
+	case s.timeout != nil:
+		s.timeout.leave(w, f)
+	}
+	return false
+}
+
+// A frame is what one step has to remember during one call. Each kind of step
+// uses its own part of it.
+type frame struct {
+	deadline *deadline // of a timeout or a probe; nil when there is none
+
+	permit     fleet.Permit
+	runsBefore int // the function's, when the breaker was entered
+
+	attempts int
+	pause    time.Duration // the last one, by the backoff
+	began    time.Time     // only with MaxElapsed
+
+	key  string
+	cost int64
+}
+
+// abandon releases what a step holds, after a panic.
+func (w *walk) abandon(f *frame) {
+	if d := f.deadline; d != nil {
+		d.finish()
+		w.ctx, f.deadline = d.parent, nil
+	}
+	outcome := domain.Failure
+	if w.runs == f.runsBefore {
+		outcome = domain.Ignored
+	}
+	f.permit.Report(outcome) // does nothing where there is no permit
+}

@@ -1,0 +1,68 @@
+package orchestrator
+
+import (
+	"context"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// A timeoutStep gives everything further in one deadline.
+type timeoutStep struct {
+	after time.Duration
+	cause *domain.TimeoutError // made once, and by its address this step's own
+}
+
+func newTimeout(p domain.Timeout) *timeoutStep {
+	return &timeoutStep{after: p.Duration, cause: &domain.TimeoutError{After: p.Duration}}
+}
+
+func (s *timeoutStep) enter(w *walk, f *frame) { w.limitTime(f, s.after, s.cause) }
+
+func (*timeoutStep) leave(w *walk, f *frame) { w.liftTime(f) }
+
+// limitTime gives the rest of the way inward a deadline. cause tells it from
+// all others, by its address.
+func (w *walk) limitTime(f *frame, after time.Duration, cause *domain.TimeoutError) {
+	f.deadline = &deadline{parent: w.ctx, at: now().Add(after), cause: cause}
+	w.ctx = f.deadline
+}
+
+// liftTime ends the deadline that limitTime set, if it did. If that deadline
+// itself passed, an error becomes a TimeoutError; without an error the call has
+// succeeded, late or not.
+func (w *walk) liftTime(f *frame) {
+	d := f.deadline
+	if d == nil {
+		return
+	}
+	passed := w.err != nil && d.passed()
+	d.finish()
+	w.ctx, f.deadline = d.parent, nil
+	if passed && w.err != error(d.cause) { //nolint:errorlint // the cause itself, not what wraps it
+		w.err = &domain.TimeoutError{After: d.cause.After, Err: w.err}
+	}
+}
+
+// passed reports whether it is d that ended the call's context, and not what
+// stands around d: the cause of a context is that of whichever ended first. The
+// same guard may be in force further out, with the same cause.
+func (d *deadline) passed() bool {
+	return is(context.Cause(d), d.cause) && !is(context.Cause(d.parent), d.cause)
+}
+
+func is(cause error, own *domain.TimeoutError) bool {
+	return cause == error(own) //nolint:errorlint // identity: which of several deadlines it was
+}
+
+// passedAround returns the deadline of this walk, still in force, that ended
+// w.ctx; nil when none did. The end of the caller's own context is not ours.
+func (w *walk) passedAround() *deadline {
+	cause := context.Cause(w.ctx)
+	for i := range w.at {
+		if d := w.frame(i).deadline; d != nil && is(cause, d.cause) && d.passed() {
+			return d
+		}
+	}
+	return nil
+}

@@ -1,0 +1,189 @@
+package orchestrator
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// Update changes the policy of a live guard: calls that begin afterwards walk
+// the new layers, calls on their way finish on the old ones. The breakers and
+// limits that p names change with it, for every guard that shares them, and
+// keep their counts, tokens and state; those that it does not name any more
+// live on for the others.
+//
+// A policy that is refused changes nothing: the old one goes on running. Beside
+// what [Orchestrator.Guard] refuses, that is a limit whose Keyed changes, since
+// the calls would have to change with it, and a breaker whose ProbeLease would
+// be too short for another guard.
+//
+// Other replicas may still declare the old numbers: give a breaker or limit a
+// higher Version together with new numbers, and they win in the whole fleet.
+func (o *Orchestrator) Update(name string, p domain.Policy) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g, exists := o.guards[name]
+	if !exists {
+		return invalid(kindGuard, "Name", fmt.Sprintf("%q is not a guard's", name))
+	}
+	if err := o.update(g, p); err != nil {
+		return fmt.Errorf("update %q: %w", name, err)
+	}
+	return nil
+}
+
+func (o *Orchestrator) update(g *Guard, p domain.Policy) error {
+	layers, err := o.plausible(g.name, p)
+	if err != nil {
+		return err
+	}
+	if o.bare {
+		g.plan.Store(&plan{name: g.name, policy: p})
+		return nil
+	}
+	changes, err := o.changes(layers)
+	if err != nil {
+		return err
+	}
+	if err := o.leasesSufficeElsewhere(g, layers); err != nil {
+		return err
+	}
+	if err := applyAll(changes); err != nil {
+		return err
+	}
+	made, err := o.compile(g.name, p, layers, g.settings)
+	if err != nil {
+		undoAll(changes)
+		return err
+	}
+	made.after(g.plan.Load())
+	g.plan.Store(made)
+	return nil
+}
+
+// A change gives one existing part other settings.
+type change struct {
+	apply, undo func() error
+}
+
+// changes lists what has to change about the parts that exist.
+func (o *Orchestrator) changes(layers []domain.Policy) ([]change, error) {
+	var list []change
+	for _, layer := range layers {
+		var c change
+		var err error
+		switch l := layer.(type) {
+		case domain.CircuitBreaker:
+			c, err = o.breakerChange(l)
+		case domain.RateLimit:
+			c, err = o.limitChange(l)
+		}
+		if err != nil {
+			return nil, err
+		}
+		if c.apply != nil {
+			list = append(list, c)
+		}
+	}
+	return list, nil
+}
+
+func (o *Orchestrator) breakerChange(p domain.CircuitBreaker) (change, error) {
+	b, exists := o.replica.FindBreaker(p.Name)
+	if !exists {
+		return change{}, nil
+	}
+	if _, err := o.replica.Breaker(p); !errors.Is(err, domain.ErrConflict) {
+		return change{}, err
+	}
+	before := b.Policy()
+	return change{
+		apply: func() error { return b.Update(p) },
+		undo:  func() error { return b.Update(before) },
+	}, nil
+}
+
+func (o *Orchestrator) limitChange(p domain.RateLimit) (change, error) {
+	l, exists := o.replica.FindLimiter(p.Name)
+	if !exists {
+		return change{}, nil
+	}
+	if _, err := o.replica.Limiter(p); !errors.Is(err, domain.ErrConflict) {
+		return change{}, err
+	}
+	before := l.Policy()
+	if before.Keyed != p.Keyed {
+		return change{}, fmt.Errorf("limit %q: %w: Keyed cannot change while it is in use", p.Name, domain.ErrConflict)
+	}
+	return change{
+		apply: func() error { return l.Update(p) },
+		undo:  func() error { return l.Update(before) },
+	}, nil
+}
+
+// applyAll makes all changes or none.
+func applyAll(changes []change) error {
+	for i, c := range changes {
+		if err := c.apply(); err != nil {
+			undoAll(changes[:i])
+			return err
+		}
+	}
+	return nil
+}
+
+// undoAll goes back to settings that were in force, which cannot be refused.
+func undoAll(changes []change) {
+	for _, c := range changes {
+		_ = c.undo()
+	}
+}
+
+// leasesSufficeElsewhere checks the other guards against the breakers that are
+// about to change.
+func (o *Orchestrator) leasesSufficeElsewhere(changed *Guard, layers []domain.Policy) error {
+	next := make(map[string]domain.CircuitBreaker)
+	for _, layer := range layers {
+		if b, ok := layer.(domain.CircuitBreaker); ok {
+			next[b.Name] = b
+		}
+	}
+	for _, g := range o.everyGuard() {
+		if g == changed {
+			continue
+		}
+		if err := leasesSuffice(with(next, g.plan.Load().layers), o.replica.Config().StoreTimeout); err != nil {
+			return fmt.Errorf("it shares a breaker with guard %q: %w", g.name, err)
+		}
+	}
+	return nil
+}
+
+// with returns layers with the breakers of next in place of their namesakes.
+func with(next map[string]domain.CircuitBreaker, layers []domain.Policy) []domain.Policy {
+	replaced := make([]domain.Policy, len(layers))
+	for i, layer := range layers {
+		replaced[i] = layer
+		if b, ok := layer.(domain.CircuitBreaker); ok {
+			if other, shared := next[b.Name]; shared {
+				replaced[i] = other
+			}
+		}
+	}
+	return replaced
+}
+
+// everyGuard lists all guards, those of carried policies too. o.mu must be held.
+func (o *Orchestrator) everyGuard() []*Guard {
+	o.carried.mu.RLock()
+	defer o.carried.mu.RUnlock()
+	all := make([]*Guard, 0, len(o.guards)+len(o.carried.guards))
+	for _, g := range o.guards {
+		all = append(all, g)
+	}
+	for _, g := range o.carried.guards {
+		all = append(all, g)
+	}
+	return all
+}
