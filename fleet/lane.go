@@ -20,8 +20,9 @@ type lane struct {
 	flight  flight.Lane[*lane, int64, answer]
 	bound   atomic.Pointer[boundBucket]
 
+	memo atomic.Pointer[memo] // nil: no denial is remembered
+
 	mu    sync.Mutex
-	memo  memo
 	local outageShare
 }
 
@@ -41,6 +42,18 @@ func (a answer) reply() port.TakeReply {
 	return r
 }
 
+// fly asks the store, by the next flight. It reads the clock only for one who
+// keeps a budget.
+func (ln *lane) fly(ctx context.Context, cost int64, left time.Duration, b *Budget) (answer, error) {
+	if b == nil {
+		return ln.flight.Do(ctx, cost, left)
+	}
+	start := ln.limiter.replica.clock.now()
+	got, err := ln.flight.Do(ctx, cost, left)
+	b.spend(ln.limiter.replica.clock.now() - start)
+	return got, err
+}
+
 // A memo is a denial remembered: until then, costs from that one on are denied
 // without asking.
 type memo struct {
@@ -55,14 +68,16 @@ func (ln *lane) remembered(set *settings, cost int64) (domain.Decision, bool) {
 	if cost == 0 {
 		return domain.Decision{}, false
 	}
-	ln.mu.Lock()
-	m := ln.memo
-	ln.mu.Unlock()
-	if m.cost == 0 || cost < m.cost || m.rule != set.rule {
+	m := ln.memo.Load()
+	if m == nil {
 		return domain.Decision{}, false
 	}
 	now := ln.limiter.replica.clock.now()
-	if now >= m.until {
+	if now >= m.until || m.rule != set.rule {
+		ln.memo.CompareAndSwap(m, nil)
+		return domain.Decision{}, false
+	}
+	if cost < m.cost {
 		return domain.Decision{}, false
 	}
 	return domain.Decision{RetryAfter: m.retryAt - now}, true
@@ -71,22 +86,21 @@ func (ln *lane) remembered(set *settings, cost int64) (domain.Decision, bool) {
 // remember keeps the denial of the smallest cost: it denies the others too.
 func (ln *lane) remember(rule bucket.Rule, cost int64, retryAfter time.Duration) {
 	now := ln.limiter.replica.clock.now()
-	ln.mu.Lock()
-	defer ln.mu.Unlock()
-	alive := now < ln.memo.until && ln.memo.rule == rule
-	if alive && ln.memo.cost <= cost {
+	if old := ln.memo.Load(); old != nil && now < old.until && old.rule == rule && old.cost <= cost {
 		return
 	}
-	ln.memo = memo{rule, cost, now + min(retryAfter, memoLongest), now + retryAfter}
+	ln.memo.Store(&memo{rule, cost, now + min(retryAfter, memoLongest), now + retryAfter})
 }
 
 // idle reports whether nothing would be lost with the lane.
 func (ln *lane) idle() bool {
-	now := ln.limiter.replica.clock.now()
+	if m := ln.memo.Load(); m != nil && ln.limiter.replica.clock.now() < m.until {
+		return false
+	}
 	ln.mu.Lock()
-	forgettable := now >= ln.memo.until && ln.local.empty()
+	owing := !ln.local.empty()
 	ln.mu.Unlock()
-	return forgettable && ln.flight.Idle()
+	return !owing && ln.flight.Idle()
 }
 
 // try lets a trial look at this lane's bucket, if the store is down and one is due.

@@ -108,6 +108,10 @@ func (l *Limiter) Allow(ctx context.Context, key string) (domain.Decision, error
 //     Outage does not decide;
 //   - [domain.ErrClosed] after the replica was closed.
 //
+// A caller waits in its own time. One that asks alone makes the store call
+// itself, which is fastest: it then comes back when that ends, within
+// StoreTimeout, also when ctx ends meanwhile.
+//
 // A cost of 0 is Peek.
 func (l *Limiter) AllowN(ctx context.Context, key string, cost int64) (domain.Decision, error) {
 	return l.AllowWithin(ctx, key, cost, nil)
@@ -169,9 +173,7 @@ func (l *Limiter) ask(ctx context.Context, ln *lane, set *settings, cost int64, 
 		ln.try(set)
 		return l.outage(ln, set, cost, errStoreDown)
 	}
-	start := l.replica.clock.now()
-	got, err := ln.flight.Do(ctx, cost, left)
-	b.spend(l.replica.clock.now() - start)
+	got, err := ln.fly(ctx, cost, left, b)
 	switch {
 	case err == nil && got.err == nil:
 		return l.decide(set, cost, got.reply())

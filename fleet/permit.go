@@ -10,27 +10,29 @@ import (
 )
 
 // A Permit lets one call proceed, and takes its outcome. It is a small value
-// that may be copied: the first Report counts, any other does nothing. The zero
-// Permit does nothing.
+// that may be copied and used by several goroutines: the first Report counts,
+// any other does nothing. The zero Permit does nothing.
 type Permit struct {
 	pass *pass
 	turn uint64
 }
 
 // A pass is what a Permit stands for. Passes are used again; turn tells whose
-// it is now.
+// it is now. Who moves turn on owns b and ticket until the pass is given out
+// again; probe may be looked at by anyone.
 type pass struct {
 	turn   atomic.Uint64
+	probe  atomic.Pointer[fleetProbe] // nil for an ordinary call
 	b      *Breaker
 	ticket breaker.Ticket
-	probe  *fleetProbe // nil for an ordinary call
 }
 
-// A fleetProbe is a probe lease that this replica holds.
+// A fleetProbe is a probe lease that this replica holds. It does not change.
 type fleetProbe struct {
 	epoch uint64
 	token uint64
 	until time.Duration
+	clock clock // of until
 }
 
 //nolint:gochecknoglobals // a free list, as sync.Pool is meant: it holds no state
@@ -44,18 +46,23 @@ func newPermit(b *Breaker, t breaker.Ticket) Permit {
 
 func newProbePermit(b *Breaker, t breaker.Ticket, probe fleetProbe) Permit {
 	p := newPermit(b, t)
-	p.pass.probe = &probe
+	p.pass.probe.Store(&probe)
 	return p
 }
 
 // Lease is how long a probe may still take: its call should end by then, since
 // it counts as failed afterwards and another probe goes out. It reports false
-// for an ordinary call, which has no such bound.
+// for an ordinary call, which has no such bound, and after Report.
 func (p Permit) Lease() (time.Duration, bool) {
-	if p.pass == nil || p.pass.turn.Load() != p.turn || p.pass.probe == nil {
+	if p.pass == nil {
 		return 0, false
 	}
-	return max(p.pass.probe.until-p.pass.b.replica.clock.now(), 0), true
+	// The turn is read after the probe: if it is still ours, so was the probe.
+	probe := p.pass.probe.Load()
+	if probe == nil || p.pass.turn.Load() != p.turn {
+		return 0, false
+	}
+	return max(probe.until-probe.clock.now(), 0), true
 }
 
 // Report says what came of the call. One whose breaker has changed state since
@@ -64,8 +71,11 @@ func (p Permit) Report(o domain.Outcome) {
 	if p.pass == nil || !p.pass.turn.CompareAndSwap(p.turn, p.turn+1) {
 		return
 	}
-	b, ticket, probe := p.pass.b, p.pass.ticket, p.pass.probe
-	p.pass.b, p.pass.probe = nil, nil
+	b, ticket, probe := p.pass.b, p.pass.ticket, p.pass.probe.Load()
+	p.pass.b = nil
+	if probe != nil {
+		p.pass.probe.Store(nil)
+	}
 	passes.Put(p.pass)
 	b.settle(ticket, probe, o)
 }
@@ -78,12 +88,12 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome) 
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if probe == nil || t.IsProbe() {
-		b.local.Settle(now, t, o)
-	}
-	b.report.changed = b.report.changed || probe == nil
 	if probe != nil {
-		b.settleProbe(*probe, o)
+		b.settleProbe(now, *probe, o)
+	}
+	if probe == nil || t.IsProbe() { // while the fleet is not closed, results feed the fleet only
+		b.local.Settle(now, t, o)
+		b.report.changed = b.report.changed || o != domain.Ignored
 	}
 	if o != domain.Success || b.report.bad || b.local.State() != domain.StateClosed || b.report.state != domain.StateClosed {
 		b.settled(now)

@@ -107,7 +107,7 @@ func (b *Breaker) sendAsk(ctx context.Context, ask port.ProbeRequest, sentAt tim
 	if out[0].Granted {
 		b.probe.token = 0
 		b.fleet.until = now // another probe may be free
-		grants <- fleetProbe{epoch: v.Epoch, token: ask.Token, until: sentAt + out[0].For}
+		grants <- fleetProbe{epoch: v.Epoch, token: ask.Token, until: sentAt + out[0].For, clock: b.replica.clock}
 		return
 	}
 	b.probe.again = now + v.For + jitter(v.For/8+time.Millisecond)
@@ -118,7 +118,7 @@ func (b *Breaker) giveBack(grants <-chan fleetProbe) {
 	if grant, ok := <-grants; ok {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.settleProbe(grant, domain.Ignored)
+		b.settleProbe(b.replica.clock.now(), grant, domain.Ignored)
 	}
 }
 
@@ -147,7 +147,7 @@ func (b *Breaker) ignore(t breaker.Ticket) {
 }
 
 // settleProbe sends a probe's result. It requires that b.mu is held.
-func (b *Breaker) settleProbe(p fleetProbe, o domain.Outcome) {
+func (b *Breaker) settleProbe(_ time.Duration, p fleetProbe, o domain.Outcome) {
 	ask := port.ProbeRequest{Breaker: b.id, Rules: b.rules, ProbeAsk: breaker.ProbeAsk{
 		Replica: b.replica.incarnation, Known: p.epoch, Token: p.token, Settle: true, Outcome: o,
 	}}

@@ -50,6 +50,7 @@ func (r *Replica) shardLocked(number uint32) *shard {
 			Now:      r.clock.time,
 			Fly:      s.fly,
 			HandOver: handOver,
+			Life:     r.ctx,
 			Go:       r.spawn,
 		})
 		r.shards[number] = s

@@ -29,11 +29,14 @@ type ProbeAnswer struct {
 //     ended and none is out.
 //
 // Enough replicas is MinReplicas at first, and after a while those that asked.
-func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, moved bool) {
+//
+// Probe reports whether the view is to be published: the breaker moved to
+// another epoch, or a lease is free again that another replica may wait for.
+func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, publish bool) {
 	if f.epoch == noEpoch && a.Known == noEpoch {
 		return ProbeAnswer{}, false
 	}
-	moved, ahead := f.enter(nowMicro, r, a.Known)
+	publish, ahead := f.enter(nowMicro, r, a.Known)
 	if ahead {
 		answer.View.Ahead = true
 		return answer, false
@@ -44,30 +47,34 @@ func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, 
 	}
 	if f.state == domain.StateHalfOpen {
 		f.expire(nowMicro)
-		f.halfOpen(nowMicro, a, &answer)
+		freed := f.halfOpen(nowMicro, a, &answer)
+		publish = publish || (freed && f.asked > 1)
 	}
 	wait := answer.View.ForMicro
 	answer.View = f.view(nowMicro, r)
 	answer.View.ForMicro = max(answer.View.ForMicro, wait)
-	return answer, moved || f.epoch != epoch
+	return answer, publish || f.epoch != epoch
 }
 
-// halfOpen grants or settles, and decides whether half-open is over. In
-// answer.View it leaves only how long the asker has to wait.
-func (f *Fleet) halfOpen(nowMicro int64, a ProbeAsk, answer *ProbeAnswer) {
+// halfOpen grants or settles, and decides whether half-open is over. It reports
+// whether a lease came back. In answer.View it leaves only how long the asker
+// has to wait.
+func (f *Fleet) halfOpen(nowMicro int64, a ProbeAsk, answer *ProbeAnswer) (freed bool) {
 	if f.decide(nowMicro) {
-		return
+		return false
 	}
 	if a.Settle {
-		if f.settle(a) {
+		freed = f.settle(a)
+		if freed {
 			f.decide(nowMicro)
 		}
-		return
+		return freed
 	}
 	answer.Granted, answer.ForMicro = f.grant(nowMicro, a)
 	if !answer.Granted && f.seen[a.Replica] == sawNoSuccess {
 		answer.View.ForMicro = f.rules.probeWait()
 	}
+	return false
 }
 
 // expire counts the probes whose lease is over as failed.

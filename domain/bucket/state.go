@@ -60,7 +60,7 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (f
 	turn, denied := next.Turn, false
 	peeked := true // only
 	for i, ask := range asks {
-		peeked = peeked && ask.Cost == 0 && ask.Bill == 0
+		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0
 		var wrote bool
 		answers[i], wrote = next.answer(ask)
 		changed = changed || wrote

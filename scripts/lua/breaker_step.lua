@@ -58,7 +58,8 @@ local RULES = {'version', 'replicas', 'quorum', 'window', 'recovery', 'longest',
 local function rules(p)
   local schema, rest = string.match(p or '', '^(%d+):([%d:]+)$')
   if schema ~= '1' then
-    return nil, int(schema, BIG) and 2 or 1
+    schema = int(string.match(p or '', '^(%d+):'), BIG)
+    return nil, schema and schema > 1 and 2 or 1
   end
   local r, n = {p = p}, 0
   for text in string.gmatch(rest, '%d+') do
@@ -94,7 +95,7 @@ local r, f, leases = mine, nil, {} -- rules in force, state, leases out
 local old = {} -- the fields as they are stored
 local vote, seen -- this replica's own fields
 local again = false -- the hash is written anew, without its old fields
-local moved = false
+local moved = false -- the view is to be published
 
 -- begin makes a fresh closed breaker; turn moves to a new epoch. Both void every vote and lease.
 local function begin(epoch)
@@ -215,7 +216,7 @@ local swept, rebased = {}, {} -- votes that are too old; votes whose start moved
 -- sweep forgets the votes whose evidence is too old, and counts the others.
 local function sweep(own)
   f.w, f.nb, f.wb, f.wa, f.nr = now, 0, 0, 0, 0
-  local all = redis.call('HGETALL', KEYS[1])
+  local all = again and {} or redis.call('HGETALL', KEYS[1])
   for i = 1, #all, 2 do
     local replica = string.match(all[i], '^r:(.*)$')
     if replica and replica ~= me then
@@ -386,8 +387,9 @@ local function probe()
     return
   end
   if op == 'settle' then
-    if settle() then
-      decide()
+    -- A lease that another replica may wait for is free again: that is told too.
+    if settle() and not decide() and f.na > 1 then
+      moved = true
     end
     return
   end
@@ -425,6 +427,9 @@ if heal then
 end
 if not f and known == 0 then
   if op ~= 'report' or ARGV[22] == '1' then
+    if heal then
+      redis.call('DEL', KEYS[1])
+    end
     return {1, now, 0, 0, 0, 0, 0, 0, 0, 0}
   end
   begin(now)

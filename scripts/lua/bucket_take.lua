@@ -18,7 +18,7 @@
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
 --          and for each ask: granted, remaining tokens, retry after µs (-1 = never:
---          the cost is above the burst, or the cost or count below 0)
+--          the cost is above the burst, or below 0)
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local SKEW, TURN, CLAIM, BILLS = 5000000, 1000000, 60000000, 8
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
@@ -190,7 +190,7 @@ for k = 1, last do
   out[o + 1], out[o + 2] = wrong, foreign
   o, at = o + 2, at + 6
 
-  local denied, peeked = false, true
+  local denied, peeked = false, not h.err -- a peek writes nothing, but it heals
   for _ = 1, asks do
     local cost, count = tonumber(args[at]), tonumber(args[at + 1])
     local granted, retry, turn = 0, 0, count < 0
@@ -241,6 +241,7 @@ for k = 1, last do
     if full_in < d then
       full_in = d
     end
+    full_in = full_in + u - now -- the clock may have stepped back behind u
     if k < last then
       writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in}
     else

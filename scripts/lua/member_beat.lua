@@ -26,9 +26,13 @@ local members, longest, gone = 0, lasting, {}
 local moved = {} -- those whose start the clock stepped back behind
 for i = 1, #fields, 2 do
   local at, rest = string.match(fields[i + 1], '^(%d+):(%d+)$')
-  at, rest = tonumber(at), tonumber(rest)
-  if fields[i] == ARGV[2] then
-    at, rest = nil, nil
+  if fields[i] == ARGV[2] or not at or #at > 16 or #rest > 16 then
+    at = nil -- this replica's own, or not of a replica
+  else
+    at, rest = tonumber(at), tonumber(rest)
+  end
+  if not at then
+    rest = nil
   elseif at and at > now then
     at = now
     moved[#moved + 1] = fields[i]

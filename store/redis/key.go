@@ -57,13 +57,19 @@ func plain(key string) bool {
 	return true
 }
 
-// breakerName is the name in the key, or channel, of a breaker.
-func (s *Store) breakerName(key string) (string, bool) {
-	name, ok := strings.CutPrefix(key, s.fleet+":{"+string(kindBreaker))
+// breakerID is the breaker whose key, or channel, it is. One whose own key is
+// hashed cannot be told.
+func (s *Store) breakerID(key string) (id port.ID, ok bool) {
+	tag, ok := strings.CutPrefix(key, s.fleet+":{"+string(kindBreaker))
 	if !ok {
-		return "", false
+		return id, false
 	}
-	return strings.CutSuffix(name, "}")
+	tag, ok = strings.CutSuffix(tag, "}")
+	if !ok || strings.Contains(tag, "#") && !strings.Contains(tag, "=") {
+		return id, false
+	}
+	id.Name, id.Key, _ = strings.Cut(tag, "=")
+	return id, id.Name != ""
 }
 
 // Shard groups entities by the part of a cluster that they probably share: a

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -17,7 +18,7 @@ import (
 type viewSource struct{ *Store }
 
 // The fields of a breaker that a view is made of.
-var viewFields = []string{"e", "s", "t", "l", "y"} //nolint:gochecknoglobals // a constant list
+var viewFields = []string{"p", "e", "s", "t", "l", "y"} //nolint:gochecknoglobals // a constant list
 
 // Read reads views by plain commands, in one pipeline: they cost the server a
 // fraction of a script, and a read replica may answer them.
@@ -48,7 +49,8 @@ func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.V
 		rows[i] = pipe.HMGet(ctx, s.key(kindBreaker, id), viewFields...)
 	}
 	_, _ = pipe.Exec(ctx) // each command has its own error
-	if err := clock.Err(); err != nil {
+	err := clock.Err()
+	if err != nil {
 		return nil, err
 	}
 	nowMicro := clock.Val().UnixMicro()
@@ -57,12 +59,15 @@ func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.V
 	}
 	views := make([]port.View, len(in))
 	for i, row := range rows {
-		views[i] = readView(nowMicro, row)
-		if err := views[i].Err; err != nil {
-			if !redis.HasErrorPrefix(err, "WRONGTYPE") {
-				return nil, err
-			}
-			views[i].Err = wrong("breaker read", in[i].Name, ErrUnreadable)
+		views[i], err = readView(nowMicro, row)
+		if redis.HasErrorPrefix(err, "WRONGTYPE") {
+			err = s.troubleOf(answerUnreadable, s.key(kindBreaker, in[i]))
+		}
+		switch {
+		case errors.Is(err, ErrUnreadable) || errors.Is(err, ErrNewer):
+			views[i].Err = wrong("breaker read", in[i].Name, err)
+		case err != nil:
+			return nil, err
 		}
 	}
 	return views, nil
@@ -70,20 +75,28 @@ func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.V
 
 // readView makes a view of the fields as they stand. What cannot be read is as
 // good as not there: the next report finds out, and heals it.
-func readView(nowMicro int64, row *redis.SliceCmd) port.View {
-	if err := row.Err(); err != nil {
-		return port.View{Err: err}
+func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
+	fields, err := row.Result()
+	if err != nil {
+		return port.View{}, err
 	}
-	var n [5]int64
-	for i, field := range row.Val() {
-		text, ok := field.(string)
-		x, err := strconv.ParseInt(text, 10, 64)
-		if !ok || err != nil || x < 0 || i >= len(n) {
-			return port.View{}
+	var n [6]int64
+	if len(fields) != len(n) {
+		return port.View{}, ErrReply
+	}
+	for i, field := range fields {
+		text, _ := field.(string)
+		if i == 0 {
+			text, _, _ = strings.Cut(text, ":") // of the claim, the schema
 		}
-		n[i] = x
+		if n[i], err = strconv.ParseInt(text, 10, 64); err != nil || n[i] < 0 {
+			return port.View{}, nil
+		}
+		if i == 0 && n[i] > schema {
+			return port.View{}, ErrNewer
+		}
 	}
-	return makeView(n[0], n[1], n[3]-max(nowMicro-n[2], 0), n[4])
+	return makeView(n[1], n[2], n[4]-max(nowMicro-n[3], 0), n[5]), nil
 }
 
 func makeView(epoch, state, rest, fresh int64) port.View {
@@ -127,12 +140,12 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 
 // pushed tells a transition. What cannot be read is left to the next read.
 func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
-	name, ok := s.breakerName(m.Channel)
+	id, ok := s.breakerID(m.Channel)
 	if !ok {
 		return
 	}
 	if v, err := readPush(m.Payload); err == nil {
-		onView(port.ID{Name: name}, v)
+		onView(id, v)
 	}
 }
 

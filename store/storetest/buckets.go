@@ -2,6 +2,7 @@ package storetest
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -228,6 +229,7 @@ func takeStories() []takeStory {
 			{0, domain.RateLimit{}, one(), yes(2)},
 			{0, domain.RateLimit{}, cost(-1), port.TakeReply{Remaining: 2, TooHigh: true}},
 			{0, domain.RateLimit{}, many(-1), port.TakeReply{Remaining: 2, TooHigh: true}},
+			{0, domain.RateLimit{}, many(0), port.TakeReply{Remaining: 2, TooHigh: true}},
 			{0, domain.RateLimit{}, bill(1, -1), yes(2)},
 			{0, domain.RateLimit{}, cost(2), yes(0)},
 		}},
@@ -328,32 +330,35 @@ func testKeys(t *testing.T, newStore Maker) {
 	}
 }
 
-// testRush has 64 callers ask 200 times each for a bucket that has half of it.
+// testRush has 64 callers ask 200 times each, a few in one call, for a bucket
+// that has half of it.
 func testRush(t *testing.T, newStore Maker) {
 	t.Helper()
-	const callers, each = 64, 200
+	const callers, calls, each = 64, 10, 20
 	clock := newClock()
 	store := newStore(t, clock.now)
-	rule := compile(t, limit(1, time.Hour, callers*each/2))
+	rule := compile(t, limit(1, time.Hour, callers*calls*each/2))
 	var granted atomic.Int64
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
-			in := [1]port.TakeRequest{{Bucket: port.ID{Name: "limit"}, Rule: rule, Ask: one()}}
-			var out [1]port.TakeReply
-			for range each {
-				store.Buckets.Take(t.Context(), in[:], out[:])
-				if out[0].Err != nil {
-					t.Errorf("Take: %v", out[0].Err)
-					return
+			in := slices.Repeat([]port.TakeRequest{{Bucket: port.ID{Name: "limit"}, Rule: rule, Ask: one()}}, each)
+			out := make([]port.TakeReply, each)
+			for range calls {
+				store.Buckets.Take(t.Context(), in, out)
+				for _, reply := range out {
+					granted.Add(reply.Granted)
+					if reply.Err != nil {
+						t.Errorf("Take: %v", reply.Err)
+						return
+					}
 				}
-				granted.Add(out[0].Granted)
 			}
 		})
 	}
 	all.Wait()
-	if granted.Load() != callers*each/2 {
-		t.Errorf("%d tokens were granted; want exactly %d", granted.Load(), callers*each/2)
+	if want := int64(callers * calls * each / 2); granted.Load() != want {
+		t.Errorf("%d tokens were granted; want exactly %d", granted.Load(), want)
 	}
 }
 

@@ -67,6 +67,9 @@ func (f *Flight[K, Q, A]) end(result error) {
 		return
 	}
 	f.ended, f.result = true, result
+	if f.done == nil {
+		return // its caller flies it
+	}
 	f.timer.Stop()
 	close(f.done)
 }

@@ -28,6 +28,9 @@ func (l *Lane[K, Q, A]) Init(s *Shard[K, Q, A], key K) { l.shard, l.Key = s, key
 // Do asks, and waits for the answer: until the shard's Timeout from now, or for
 // atMost if that is shorter, or until ctx ends.
 func (l *Lane[K, Q, A]) Do(ctx context.Context, ask Q, atMost time.Duration) (answer A, err error) {
+	if answer, ok, err := l.alone(ctx, ask, atMost); ok {
+		return answer, err
+	}
 	f, i, err := l.board(ask)
 	if err != nil {
 		return answer, err
@@ -74,6 +77,7 @@ func (l *Lane[K, Q, A]) board(ask Q) (f *Flight[K, Q, A], i int, err error) {
 	f.Asks = append(f.Asks, ask)
 	f.Answers = append(f.Answers, none)
 	f.seats = append(f.seats, waiting)
+	l.shard.waiting.Add(1)
 	list := l.list()
 	l.mu.Unlock()
 	if list && !l.shard.push(l) {
@@ -174,6 +178,7 @@ func (l *Lane[K, Q, A]) expire(f *Flight[K, Q, A]) {
 // endQueue ends all that has not taken off. It requires that l.mu is held.
 func (l *Lane[K, Q, A]) endQueue(err error) {
 	for _, f := range l.queue {
+		l.shard.waiting.Add(-int64(len(f.Asks)))
 		f.end(err)
 	}
 	l.queue = nil
@@ -191,6 +196,7 @@ func (l *Lane[K, Q, A]) takeOff() (*Flight[K, Q, A], bool) {
 	l.queue = l.queue[1:]
 	l.flying.flown = true
 	l.usual = len(l.flying.Asks)
+	l.shard.waiting.Add(-int64(l.usual))
 	return l.flying, true
 }
 

@@ -4,13 +4,16 @@ import (
 	"context"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
-// The bounds of a shard: flights that ride together, and rides in the air.
+// The bounds of a shard: flights that ride together, rides in the air, and how
+// often a pilot yields before take-off.
 const (
 	maxTogether = 256
 	maxPilots   = 2
+	maxGather   = 32
 )
 
 // Config says what a Shard does for its owner. All fields are required.
@@ -26,15 +29,17 @@ type Config[K, Q, A any] struct {
 	// left to others: in that flight, or in the next one, which may be nil and
 	// has not taken off. It is called under the lane's lock and must be quick.
 	HandOver func(landed, next *Flight[K, Q, A])
-	// Go runs f on a goroutine that the owner waits for, with a context that
-	// ends with the owner, or reports false when the owner has closed.
+	// Life ends with the owner.
+	Life context.Context //nolint:containedctx // the owner's
+	// Go runs f on a goroutine that the owner waits for, with Life, or reports false when the owner has closed.
 	Go func(f func(context.Context)) bool
 }
 
 // A Shard is a part of the store that fails as one. It is safe for concurrent
 // use, and has no goroutine while nobody asks.
 type Shard[K, Q, A any] struct {
-	config Config[K, Q, A]
+	config  Config[K, Q, A]
+	waiting atomic.Int64 // questions that have not taken off
 
 	mu     sync.Mutex
 	ready  []*Lane[K, Q, A] // with a queue, and nothing in the air
@@ -82,9 +87,7 @@ func (s *Shard[K, Q, A]) abandon() {
 func (s *Shard[K, Q, A]) pilot(ctx context.Context) {
 	var flights []*Flight[K, Q, A]
 	for {
-		// Let those who are about to ask come aboard: they were woken by the
-		// last landing and only wait for a processor.
-		runtime.Gosched()
+		s.gather()
 		lanes := s.next()
 		if lanes == nil {
 			return
@@ -96,6 +99,21 @@ func (s *Shard[K, Q, A]) pilot(ctx context.Context) {
 			}
 		}
 		s.ride(ctx, flights)
+	}
+}
+
+// gather lets those who are about to ask come aboard: the last landing woke
+// them, and they only wait for a processor. It goes on while the queues grow,
+// since the scheduler comes back to it before all of them had their turn.
+func (s *Shard[K, Q, A]) gather() {
+	before := int64(-1)
+	for range maxGather {
+		waiting := s.waiting.Load()
+		if waiting == before {
+			return
+		}
+		before = waiting
+		runtime.Gosched()
 	}
 }
 
