@@ -487,7 +487,7 @@ end
 if #put > 0 then
   redis.call('HSET', KEYS[1], unpack(put))
 end
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', DAYS + math.ceil(f.l / 1000)))
+redis.call('PEXPIRE', KEYS[1], string.format('%.0f', DAYS + math.ceil(f.l / 1000) + 1000))
 if moved then
   -- Last, and not by call: without the right to the channel, the writes above stand.
   redis.pcall('PUBLISH', KEYS[1], string.format('1 %.0f %.0f %.0f %.0f', f.e, f.s, lasts(), f.y))

@@ -11,8 +11,8 @@
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- then for each key
---          heal 0|1 (start afresh if what is there cannot be read),
---          p as above, and from it again earn, worth and full; the number of asks,
+--          p as above, behind a "!" to start afresh if what is there cannot be read;
+--          the number of asks,
 --          and for each ask: cost, tokens; count, negative = the asker takes a turn;
 --          a count of 0 is a bill, whose id follows
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
@@ -20,12 +20,7 @@
 --          and for each ask: granted, remaining tokens, retry after µs (-1 = never:
 --          the cost is above the burst, or below 0)
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
-local SKEW, TURN, CLAIM, BILLS = 5000000, 1000000, 60000000, 8
-local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
-local floor, min, max, format = math.floor, math.min, math.max, string.format
-local args = ARGV
-
-local now, not_after = tonumber(args[1]), tonumber(args[2])
+local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
 if now == 0 then
   local t = redis.call('TIME')
   now = tonumber(t[1]) * 1000000 + tonumber(t[2])
@@ -33,6 +28,31 @@ end
 if not_after > 0 and now > not_after then
   return {1, now, 1}
 end
+
+-- One ask of one bucket with nothing unusual about it, granted whole: that is
+-- most calls of a replica with little to do, and the way below takes a quarter
+-- longer. Anything else goes that way; the two agree wherever this one answers.
+if #ARGV == 6 then
+  local h = redis.pcall('HMGET', KEYS[1], 'c', 'u', 'p', 'd', 'x', 'b')
+  local e, w, f = string.match(ARGV[3], '^1:%d+:(%d+):(%d+):(%d+)$')
+  local c, u, cost, count = tonumber(h[1] or ''), tonumber(h[2] or ''), tonumber(ARGV[5]), tonumber(ARGV[6])
+  if h[3] == ARGV[3] and c and u and not (h[4] or h[5] or h[6]) and cost > 0 then
+    e, w, f = tonumber(e), tonumber(w), tonumber(f)
+    local plain, taken = c >= 0 and c <= f and c % 1 == 0 and u >= 0 and u <= now and u % 1 == 0, math.abs(count) * cost * w
+    c = (now - u) * e < f - c and c + (now - u) * e or f
+    if plain and c >= taken and taken > 0 then
+      c = c - taken
+      redis.call('HSET', KEYS[1], 'c', string.format('%.0f', c), 'u', string.format('%.0f', now))
+      redis.call('PEXPIRE', KEYS[1], string.format('%.0f', math.floor((f - c) / e / 1000) + 1002))
+      return {1, now, 0, 0, 0, math.abs(count), math.floor(c / w), 0}
+    end
+  end
+end
+
+local SKEW, TURN, CLAIM, BILLS = 5000000, 1000000, 60000000, 8
+local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
+local floor, min, max, format = math.floor, math.min, math.max, string.format
+local args = ARGV
 
 -- rare makes the functions that few calls need: making one takes time, too.
 local read_rule, better, rescale, with_bill, keep
@@ -122,8 +142,9 @@ end
 local out, o, at, last = {1, now, 0}, 3, 3, #KEYS -- the reply and how long it is; where in ARGV
 local writes = {}
 for k = 1, last do
-  local heal, p, asks = args[at] == '1', args[at + 1], tonumber(args[at + 5])
-  local e, w, f = tonumber(args[at + 2]), tonumber(args[at + 3]), tonumber(args[at + 4])
+  local mark, p, e, w, f = string.match(args[at], '^(!?)(1:%d+:(%d+):(%d+):(%d+))$')
+  local heal, asks = mark == '!', tonumber(args[at + 1])
+  e, w, f = tonumber(e), tonumber(w), tonumber(f)
   local mine, stored, foreign, changed, wrong = nil, nil, 0, false, 0
   local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b')
   if h.err then
@@ -188,7 +209,7 @@ for k = 1, last do
     end
   end
   out[o + 1], out[o + 2] = wrong, foreign
-  o, at = o + 2, at + 6
+  o, at = o + 2, at + 2
 
   local denied, peeked = false, not h.err -- a peek writes nothing, but it heals
   for _ = 1, asks do

@@ -122,7 +122,7 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
 	args := make([]any, 0, 24)
-	args = append(args, s.nowArg(), notAfter, s.heals.take(key), st.op, st.replica, st.known, st.token, uint8(st.outcome))
+	args = append(args, s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
 	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
 		args = append(args, n)
 	}
@@ -150,6 +150,13 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 	}
 	st.granted, st.lease = n[8] != 0, micros(n[9])
 	return nil
+}
+
+func bit(b bool) int {
+	if b {
+		return 1
+	}
+	return 0
 }
 
 func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }

@@ -98,6 +98,9 @@ func (s bucketStore) split(groups []group) [][]group {
 	if !s.link.single() {
 		most = 1
 	}
+	if len(groups) == 1 {
+		return [][]group{groups}
+	}
 	parts := make([][]group, 0, (len(groups)+most-1)/most)
 	seen := make(map[string]struct{}, min(len(groups), most))
 	begin := 0
@@ -107,9 +110,7 @@ func (s bucketStore) split(groups []group) [][]group {
 			begin = i
 			clear(seen)
 		}
-		if len(groups) > 1 {
-			seen[g.key] = struct{}{}
-		}
+		seen[g.key] = struct{}{}
 	}
 	return append(parts, groups[begin:])
 }
@@ -117,12 +118,11 @@ func (s bucketStore) split(groups []group) [][]group {
 // takeCall is the call for groups, as bucket_take.lua wants it.
 func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequest) call {
 	asks := groups[len(groups)-1].end - groups[0].begin
-	c := call{script: s.take, keys: make([]string, 0, len(groups)), args: make([]any, 0, 2+6*len(groups)+3*asks)}
+	c := call{script: s.take, keys: make([]string, 0, len(groups)), args: make([]any, 0, 2+2*len(groups)+3*asks)}
 	c.args = append(c.args, s.nowArg(), notAfter)
 	for _, g := range groups {
 		c.keys = append(c.keys, g.key)
-		rule := s.rules.words(in[g.begin].Rule)
-		c.args = append(c.args, s.heals.take(g.key), rule.claim, rule.earn, rule.worth, rule.full, g.end-g.begin)
+		c.args = append(c.args, s.heals.mark(g.key)+s.claims.of(in[g.begin].Rule), g.end-g.begin)
 		for _, r := range in[g.begin:g.end] {
 			c.args = appendAsk(c.args, r.Ask)
 		}
@@ -142,13 +142,6 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 	default:
 		return append(args, ask.Cost, ask.Count)
 	}
-}
-
-func bit(b bool) int {
-	if b {
-		return 1
-	}
-	return 0
 }
 
 // readTake reads the reply to groups.

@@ -40,7 +40,8 @@ func misconfigured(err error) bool {
 		return true
 	}
 	text := err.Error()
-	if strings.HasPrefix(text, "ERR") && (strings.Contains(text, "The user executing the script can't") || strings.Contains(text, "ACL failure")) {
+	if strings.HasPrefix(text, "ERR") &&
+		(strings.Contains(text, "The user executing the script can't") || strings.Contains(text, "ACL failure")) {
 		return true
 	}
 	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
@@ -56,11 +57,14 @@ func misconfigured(err error) bool {
 // timely turns the ways in which go-redis says that time ran out into the
 // context's own.
 func timely(ctx context.Context, err error) error {
-	if ctx.Err() == nil {
+	if !timedOut(err) {
 		return err
 	}
-	if timedOut(err) {
+	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if deadline, ok := ctx.Deadline(); ok && until(deadline) <= 0 {
+		return context.DeadlineExceeded // the context's own timer is only later than the connection's
 	}
 	return err
 }

@@ -24,13 +24,19 @@ func (h *heals) note(key string) {
 	}
 }
 
-// take returns 1 once for a key that was noted, else 0.
-func (h *heals) take(key string) int64 {
+// take reports, once, whether a key was noted.
+func (h *heals) take(key string) bool {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	if _, noted := h.keys[key]; !noted {
-		return 0
-	}
+	_, noted := h.keys[key]
 	delete(h.keys, key)
-	return 1
+	return noted
+}
+
+// mark is what stands before a claim that may start its bucket afresh.
+func (h *heals) mark(key string) string {
+	if h.take(key) {
+		return "!"
+	}
+	return ""
 }

@@ -25,7 +25,7 @@ type Store struct {
 
 	take, step, beat *script
 	heals            heals
-	rules            ruleCache
+	claims           claims
 	clock            serverClock
 }
 

@@ -393,6 +393,7 @@ func testWatch(t *testing.T, newStore Maker) {
 
 	run := breakerRun{t: t, store: store, clock: clock, id: port.ID{Name: "watched"}}
 	run.play(then(probing(), []breakerStep{
+		{0, asks("b", 2), halfOpen(30*time.Second, 10*time.Second)},
 		{0, settles("a", 1, domain.Success), halfOpen(30*time.Second, 0)},
 		{0, asks("b", 2), leased(10*time.Second, 30*time.Second, 10*time.Second)},
 		{time.Second, settles("b", 2, domain.Success), closed(31 * time.Second)},
@@ -400,7 +401,11 @@ func testWatch(t *testing.T, newStore Maker) {
 		{0, asks("b", 3).knowing(time.Minute), fresh(time.Minute + us)},
 	}), "the story that is watched")
 	for _, want := range []port.View{
-		open(us, 30*time.Second).View, halfOpen(30*time.Second, 0).View, closed(31 * time.Second).View, fresh(time.Minute + us).View,
+		open(us, 30*time.Second).View,
+		halfOpen(30*time.Second, 0).View,
+		halfOpen(30*time.Second, 0).View, // a's lease is free, for which b waits
+		closed(31 * time.Second).View,
+		fresh(time.Minute + us).View,
 	} {
 		for got := (push{}); got.id != run.id; {
 			select {

@@ -1,0 +1,247 @@
+package redisstore
+
+import (
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/store/memory"
+)
+
+// life is how long a key is kept from when f returns; f must write it. It may
+// be less by what the test itself takes, which is returned too.
+func (f *fixture) life(key string, write func()) (life, late time.Duration) {
+	f.t.Helper()
+	start := time.Now()
+	write()
+	life, err := f.client.PTTL(f.t.Context(), key).Result()
+	must(f.t, err)
+	return life, time.Since(start)
+}
+
+// meaning is how long what stands in theBucket differs from a full bucket.
+func (f *fixture) meaning() time.Duration {
+	f.t.Helper()
+	hash, err := f.client.HGetAll(f.t.Context(), f.bucketKey()).Result()
+	must(f.t, err)
+	number := func(field string) int64 {
+		if hash[field] == "" {
+			return 0
+		}
+		n, err := strconv.ParseInt(hash[field], 10, 64)
+		must(f.t, err)
+		return n
+	}
+	rule := ruleOf(f.t, 10, 10)
+	st := bucket.State{Credits: number("c"), AtMicro: number("u"), Rule: rule, Turn: number("d")}
+	return time.Duration(st.AtMicro-f.micro.Load()+st.FullMicro()) * time.Microsecond
+}
+
+// Every way to write a bucket leaves it as long as it means something and a
+// second more, and not longer: a key is full before it is gone.
+func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
+	t.Parallel()
+	other := ruleOf(t, 10, 11)
+	empty := func(f *fixture) { f.take(bucket.Ask{Cost: 10, Count: 1}) }
+	ways := []struct {
+		name          string
+		before, write func(f *fixture)
+	}{
+		{"a grant", nil, func(f *fixture) { f.take(takeOne()) }},
+		{"a turn", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 1, Count: 1, Turn: true}) }},
+		{"a turn of a bucket that will be full before it is over", func(f *fixture) { f.take(takeOne()) }, func(f *fixture) {
+			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
+			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
+			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
+		}},
+		{"a debt", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 10, Count: 1, Bill: 1}) }},
+		{"a claim that lost", empty, func(f *fixture) { takeWith(f.t.Context(), f.Store, other, takeOne()) }},
+		{"a clock that stepped back a little", empty, func(f *fixture) {
+			f.move(-4 * time.Second)
+			f.take(bucket.Ask{Cost: 1, Count: 1, Bill: 1})
+		}},
+		{"a clock that stepped back far", empty, func(f *fixture) {
+			f.move(-time.Hour)
+			f.take(takeOne())
+		}},
+		{"a key that somebody made eternal", empty, func(f *fixture) {
+			must(f.t, f.client.Persist(f.t.Context(), f.bucketKey()).Err())
+			f.take(bucket.Ask{Cost: 1, Count: 1, Bill: 1})
+		}},
+		{"poison that is healed", func(f *fixture) {
+			must(f.t, f.client.Set(f.t.Context(), f.bucketKey(), "poison", 0).Err())
+			f.take(takeOne())
+		}, func(f *fixture) { f.take(takeOne()) }},
+	}
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		for _, way := range ways {
+			t.Run(way.name, func(t *testing.T) {
+				f := newFixture(t, client)
+				if way.before != nil {
+					way.before(f)
+				}
+				life, late := f.life(f.bucketKey(), func() { way.write(f) })
+				meaning := f.meaning()
+				if life+late < meaning+time.Second {
+					t.Errorf("the key lives %v, its state means something for %v", life, meaning)
+				}
+				if life > meaning+time.Second+2*time.Millisecond {
+					t.Errorf("the key lives %v, although its state means nothing after %v", life, meaning)
+				}
+			})
+		}
+	})
+}
+
+// Case 8: a peek makes no key, changes none, and does not make it live longer;
+// nor does a denial without a turn.
+func TestCase08PeeksWriteNothing(t *testing.T) {
+	t.Parallel()
+	newer := ruleOf(t, 1000, 1000)
+	newer.Version = 2
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		f := newFixture(t, client)
+		f.take(bucket.Ask{Count: 1})
+		f.take(bucket.Ask{Cost: 11, Count: 1}) // above the burst
+		if got := f.dump(f.bucketKey()); got != "none" {
+			t.Errorf("looking at a bucket that is not there made %s", got)
+		}
+		f.take(bucket.Ask{Cost: 10, Count: 1})
+		must(t, client.PExpire(t.Context(), f.bucketKey(), time.Hour).Err())
+		before := f.dump(f.bucketKey())
+		f.take(bucket.Ask{Count: 1})
+		f.take(takeOne())
+		takeWith(t.Context(), f.Store, newer, bucket.Ask{Count: 1})
+		if after := f.dump(f.bucketKey()); after != before {
+			t.Errorf("looking changed %s to %s", before, after)
+		}
+		if life := client.PTTL(t.Context(), f.bucketKey()).Val(); life < 59*time.Minute {
+			t.Errorf("looking changed the key's life to %v", life)
+		}
+	})
+}
+
+// Case 3: a bucket that expires a moment before or after it is full answers as
+// one that never expires. Here miniredis expires it, and memory does not.
+func TestCase03ExpiryDecidesNothing(t *testing.T) {
+	t.Parallel()
+	const full = time.Second // until it is full again
+	for _, wait := range []time.Duration{
+		full - time.Millisecond, full - time.Microsecond, full, full + time.Millisecond,
+		full + time.Second - time.Millisecond, full + time.Second, full + time.Second + 2*time.Millisecond, time.Hour,
+	} {
+		t.Run(wait.String(), func(t *testing.T) {
+			t.Parallel()
+			server := miniredis.RunT(t)
+			f := newFixture(t, connect(t, server.Addr()))
+			eternal := memory.New(memory.Options{Now: f.now}).Stores()
+			both := func(rule bucket.Rule, ask bucket.Ask) {
+				t.Helper()
+				var want [1]port.TakeReply
+				eternal.Buckets.Take(t.Context(), []port.TakeRequest{{Bucket: theBucket, Rule: rule, Ask: ask}}, want[:])
+				if got := takeWith(t.Context(), f.Store, rule, ask); got != want[0] {
+					t.Errorf("after %v: Take(%+v) = %+v; without expiry %+v", wait, ask, got, want[0])
+				}
+			}
+			rule, other := ruleOf(t, 10, 10), ruleOf(t, 10, 20)
+			both(rule, bucket.Ask{Cost: 10, Count: 1})
+			both(other, takeOne()) // a challenge, forgotten when full
+			f.move(wait)
+			server.FastForward(wait)
+			both(rule, bucket.Ask{Count: 1})
+			both(other, bucket.Ask{Cost: 1, Count: 100})
+			both(rule, bucket.Ask{Cost: 1, Count: 100, Turn: true})
+		})
+	}
+}
+
+// Case 5, of a store with one key for each limit: one that was evicted is a
+// full bucket, and nothing is left of it to contradict that.
+func TestCase05EvictedBucketsAreFull(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		f := newFixture(t, client)
+		f.take(bucket.Ask{Cost: 10, Count: 1})
+		must(t, client.Del(t.Context(), f.bucketKey()).Err())
+		if got, want := f.take(takeOne()), (port.TakeReply{Granted: 1, Remaining: 9}); got != want {
+			t.Errorf("Take = %+v; want %+v", got, want)
+		}
+	})
+}
+
+// A breaker that is not closed must not read as closed after a quiet week, nor
+// any before its end.
+func TestBreakersLiveAWeekLonger(t *testing.T) {
+	t.Parallel()
+	const week = 7 * 24 * time.Hour
+	policy := domain.CircuitBreaker{RecoveryTimeout: time.Hour, MaxHalfOpen: 2 * time.Hour}
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		f := newFixture(t, client)
+		epoch := uint64(f.micro.Load())
+		ask := breaker.ProbeAsk{Replica: "a", Known: epoch + 1, Token: 1}
+		settled := ask
+		settled.Settle = true
+		for _, way := range []struct {
+			name  string
+			lasts time.Duration
+			write func()
+		}{
+			{"a first report", 0, func() { f.report(policy, sick("a", 1, 0)) }},
+			{"a second report", 0, func() { f.report(policy, sick("a", 2, epoch)) }},
+			{"a late report", 0, func() { f.report(policy, sick("a", 2, epoch)) }},
+			{"a trip", time.Hour, func() { f.report(policy, sick("b", 3, epoch)) }},
+			{"a refused probe", time.Hour, func() { f.probe(policy, ask) }},
+			{"a probe", 2 * time.Hour, func() { f.move(time.Hour); f.probe(policy, ask) }},
+			{"a probe's result", 2 * time.Hour, func() { f.probe(policy, settled) }},
+			{"a key that somebody made eternal", 2 * time.Hour, func() {
+				must(t, client.Persist(t.Context(), f.breakerKey()).Err())
+				f.probe(policy, ask)
+			}},
+			{"a loss", 0, func() { f.report(policy, sick("a", 9, epoch+uint64(2*time.Hour.Microseconds()))) }},
+		} {
+			life, late := f.life(f.breakerKey(), way.write)
+			if life+late < week+way.lasts+time.Second-time.Millisecond {
+				t.Errorf("after %s the key lives %v; want a week, a second and %v", way.name, life, way.lasts)
+			}
+		}
+	})
+}
+
+// The members' key outlives the last of them by a second.
+func TestMembersLiveAsLongAsTheLast(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		f := newFixture(t, client)
+		for _, beat := range []struct {
+			replica       string
+			lasting, want time.Duration
+		}{
+			{"a", 10 * time.Second, 10 * time.Second},
+			{"b", 5 * time.Second, 10 * time.Second},
+			{"a", 0, 5 * time.Second},
+			{"b", time.Microsecond, 0},
+		} {
+			life, late := f.life(f.membersKey(), func() {
+				if _, err := f.Stores().Members.Beat(t.Context(), beat.replica, beat.lasting); err != nil {
+					t.Error(err)
+				}
+			})
+			if life+late < beat.want+time.Second || life > beat.want+time.Second+2*time.Millisecond {
+				t.Errorf("after %+v the key lives %v; want a second more than the last member", beat, life)
+			}
+		}
+		if _, err := f.Stores().Members.Beat(t.Context(), "b", 0); err != nil {
+			t.Error(err)
+		}
+		if got := f.dump(f.membersKey()); got != "none" {
+			t.Errorf("without members there is %s", got)
+		}
+	})
+}

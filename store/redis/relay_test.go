@@ -1,0 +1,83 @@
+package redisstore
+
+import (
+	"bufio"
+	"io"
+	"net"
+	"strings"
+	"sync/atomic"
+	"testing"
+)
+
+// What a relay does to replies.
+const (
+	relayPass  = int32(iota) // hands them on
+	relayDrop                // swallows them, and says nothing
+	relayClose               // closes the connection in their place, after the server's answer
+)
+
+// A relay stands between a client and a server, and can lose the replies of
+// what the server has executed.
+type relay struct {
+	addr    string
+	mode    atomic.Int32
+	scripts atomic.Int64 // how many commands with a script went to the server
+}
+
+func newRelay(t *testing.T, server string) *relay {
+	t.Helper()
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	r := &relay{addr: listener.Addr().String()}
+	serveUntilEnd(t, listener, func(down net.Conn) {
+		up, err := new(net.Dialer).DialContext(t.Context(), "tcp", server)
+		if err != nil {
+			return
+		}
+		defer up.Close()
+		go func() {
+			defer down.Close()
+			r.replies(up, down)
+		}()
+		r.commands(down, up)
+	})
+	return r
+}
+
+// commands hands commands on and counts those with a script.
+func (r *relay) commands(from io.Reader, to io.Writer) {
+	var copied writer = func(p []byte) (int, error) { return to.Write(p) }
+	in := bufio.NewReader(io.TeeReader(from, copied))
+	for {
+		args, err := readCommand(in)
+		if err != nil {
+			return
+		}
+		if verb := strings.ToLower(args[0]); verb == "evalsha" || verb == "eval" {
+			r.scripts.Add(1)
+		}
+	}
+}
+
+type writer func([]byte) (int, error)
+
+func (w writer) Write(p []byte) (int, error) { return w(p) }
+
+// replies hands replies on, or loses them.
+func (r *relay) replies(from io.Reader, to io.Writer) {
+	buffer := make([]byte, 1<<16)
+	for {
+		n, err := from.Read(buffer)
+		if err != nil {
+			return
+		}
+		switch r.mode.Load() {
+		case relayPass:
+			if _, err := to.Write(buffer[:n]); err != nil {
+				return
+			}
+		case relayClose:
+			return
+		}
+	}
+}
