@@ -118,13 +118,20 @@ func (s bucketStore) split(groups []group) [][]group {
 // takeCall is the call for groups, as bucket_take.lua wants it.
 func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequest) call {
 	asks := groups[len(groups)-1].end - groups[0].begin
-	c := call{script: s.take, keys: make([]string, 0, len(groups)), args: make([]any, 0, 2+2*len(groups)+3*asks)}
-	c.args = append(c.args, s.nowArg(), notAfter)
+	keys := make([]string, len(groups))
+	for i, g := range groups {
+		keys[i] = g.key
+	}
+	c := newCall(s.take, 2+2*len(groups)+3*asks, keys...)
+	c.words = append(c.words, s.nowArg(), notAfter)
 	for _, g := range groups {
-		c.keys = append(c.keys, g.key)
-		c.args = append(c.args, s.heals.mark(g.key)+s.claims.of(in[g.begin].Rule), g.end-g.begin)
+		claim := s.claims.of(in[g.begin].Rule)
+		if s.heals.take(g.key) {
+			claim = "!" + claim.(string) //nolint:forcetypeassert // claims are strings
+		}
+		c.words = append(c.words, claim, g.end-g.begin)
 		for _, r := range in[g.begin:g.end] {
-			c.args = appendAsk(c.args, r.Ask)
+			c.words = appendAsk(c.words, r.Ask)
 		}
 	}
 	return c

@@ -14,10 +14,10 @@ const claimsMax = 1024
 // rules, and each call needs one.
 type claims struct {
 	mu    sync.RWMutex
-	texts map[bucket.Rule]string
+	texts map[bucket.Rule]any // strings, as arguments of a command are passed
 }
 
-func (c *claims) of(r bucket.Rule) string {
+func (c *claims) of(r bucket.Rule) any {
 	c.mu.RLock()
 	text, ok := c.texts[r]
 	c.mu.RUnlock()
@@ -28,7 +28,7 @@ func (c *claims) of(r bucket.Rule) string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.texts == nil {
-		c.texts = make(map[bucket.Rule]string)
+		c.texts = make(map[bucket.Rule]any)
 	}
 	if len(c.texts) < claimsMax {
 		c.texts[r] = text

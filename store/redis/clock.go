@@ -2,7 +2,7 @@ package redisstore
 
 import (
 	"context"
-	"sync/atomic"
+	"sync"
 	"time"
 )
 
@@ -13,16 +13,17 @@ func now() time.Time { return time.Now() } //nolint:forbidigo // see above
 func until(t time.Time) time.Duration { return time.Until(t) } //nolint:forbidigo // see above
 
 // A serverClock is what was last heard of a server's clock: its time while
-// executing a call, and when that call was sent.
-type serverClock struct{ last atomic.Pointer[heard] }
-
-type heard struct {
+// executing a call, and when that call was sent. The zero one has heard nothing.
+type serverClock struct {
+	mu          sync.Mutex
 	serverMicro int64
 	sent        time.Time
 }
 
 func (c *serverClock) hear(serverMicro int64, sent time.Time) {
-	c.last.Store(&heard{serverMicro, sent})
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.serverMicro, c.sent = serverMicro, sent
 }
 
 // notAfter is the server's time, in Unix µs, at which ctx will have ended: a
@@ -31,9 +32,10 @@ func (c *serverClock) hear(serverMicro int64, sent time.Time) {
 // since a call is executed after it is sent.
 func (c *serverClock) notAfter(ctx context.Context) int64 {
 	deadline, ok := ctx.Deadline()
-	last := c.last.Load()
-	if !ok || last == nil {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if !ok || c.serverMicro == 0 {
 		return 0
 	}
-	return last.serverMicro + deadline.Sub(last.sent).Microseconds()
+	return c.serverMicro + deadline.Sub(c.sent).Microseconds()
 }

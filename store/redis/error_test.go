@@ -4,6 +4,10 @@ import (
 	"context"
 	"crypto/tls"
 	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -67,6 +71,7 @@ func TestCase24RefusalsOfAServer(t *testing.T) {
 // A real server in each of those moods says what we think it does.
 func TestCase24RealRefusals(t *testing.T) {
 	t.Parallel()
+	all, writes := []string{"take", "report", "probe", "read", "beat"}, []string{"take", "report", "beat"}
 	for _, mood := range []struct {
 		name   string
 		args   []string
@@ -74,28 +79,31 @@ func TestCase24RealRefusals(t *testing.T) {
 		client redis.Options
 		prefix string
 		config bool
+		ops    []string
 	}{
+		// A full memory refuses what would begin to write. Of a breaker everything
+		// is written anew, which begins by deleting, so that it goes on.
 		{"a full memory", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.ConfigSet(ctx, "maxmemory", "1").Err()
-		}, redis.Options{}, "OOM", false},
+		}, redis.Options{}, "OOM", false, []string{"take", "beat"}},
 		{"a replica", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "replicaof", "127.0.0.1", "1").Err()
-		}, redis.Options{}, "READONLY", false},
+		}, redis.Options{}, "READONLY", false, writes},
 		{"a wrong password", []string{"--requirepass", "right"}, nil,
-			redis.Options{Password: "wrong"}, "WRONGPASS", true},
-		{"no password", []string{"--requirepass", "right"}, nil, redis.Options{}, "", true}, // what it says depends on the length of the command
+			redis.Options{Password: "wrong"}, "WRONGPASS", true, all},
+		{"no password", []string{"--requirepass", "right"}, nil, redis.Options{}, "", true, all}, // what it says depends on the length of the command
 		{"no right to scripts", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "acl", "setuser", "u", "on", ">p", "~*", "&*", "-@all", "+hmget", "+time").Err()
-		}, redis.Options{Username: "u", Password: "p"}, "NOPERM", true},
+		}, redis.Options{Username: "u", Password: "p"}, "NOPERM", true, writes},
 		{"no right to the keys", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "acl", "setuser", "u", "on", ">p", "~other:*", "&*", "+@all").Err()
-		}, redis.Options{Username: "u", Password: "p"}, "NOPERM", true},
+		}, redis.Options{Username: "u", Password: "p"}, "NOPERM", true, all},
 		{"no right to a command in the script", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "acl", "setuser", "u", "on", ">p", "~*", "&*", "+@all", "-hset").Err()
-		}, redis.Options{Username: "u", Password: "p"}, "ERR", true},
+		}, redis.Options{Username: "u", Password: "p"}, "ERR", true, writes},
 		{"no right to read in the script", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "acl", "setuser", "u", "on", ">p", "~*", "&*", "+@all", "-hmget", "-hgetall").Err()
-		}, redis.Options{Username: "u", Password: "p"}, "ERR", true},
+		}, redis.Options{Username: "u", Password: "p"}, "ERR", true, writes},
 	} {
 		t.Run(mood.name, func(t *testing.T) {
 			t.Parallel()
@@ -104,14 +112,10 @@ func TestCase24RealRefusals(t *testing.T) {
 				must(t, mood.mood(t.Context(), connect(t, server.Addr())))
 			}
 			mood.client.Addr = server.Addr()
-			client := redis.NewClient(&mood.client)
-			t.Cleanup(func() { _ = client.Close() })
-			s := New(client, newFleet(), Options{})
-			for op, call := range eachCall(t, s) {
-				if op == "read" || op == "probe" {
-					continue // these do not write, so that most moods let them
-				}
-				err := call(t.Context())
+			for _, op := range mood.ops {
+				client := redis.NewClient(&mood.client) // a new one each: a server may hang up after it has refused
+				t.Cleanup(func() { _ = client.Close() })
+				err := eachCall(t, New(client, newFleet(), Options{}))[op](t.Context())
 				if err == nil {
 					t.Errorf("%s: no error; want %s…", op, mood.prefix)
 					continue
@@ -173,15 +177,25 @@ func TestCase24Loading(t *testing.T) {
 // matter of configuration; one that is not there is an outage.
 func TestConnectionsThatFail(t *testing.T) {
 	t.Parallel()
-	server := newFake(t, func([]string) string { return "" })
+	secure := httptest.NewTLSServer(http.NotFoundHandler())
+	t.Cleanup(secure.Close)
+	hangsUp := newFake(t, func([]string) string { return "" })
+	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	serveUntilEnd(t, listener, func(conn net.Conn) {
+		_, _ = io.WriteString(conn, "-ERR this is no TLS\r\n")
+		_, _ = io.Copy(io.Discard, conn)
+	})
+	modern := &tls.Config{MinVersion: tls.VersionTLS13}
 	for name, kind := range map[string]struct {
 		options redis.Options
 		config  bool
 	}{
-		"no TLS there":    {redis.Options{Addr: server.addr, TLSConfig: &tls.Config{MinVersion: tls.VersionTLS13}}, true},
-		"nobody there":    {redis.Options{Addr: "127.0.0.1:1"}, false},
-		"hung up on":      {redis.Options{Addr: server.addr}, false},
-		"no such machine": {redis.Options{Addr: "holdfast.invalid:1"}, false},
+		"no TLS there":           {redis.Options{Addr: listener.Addr().String(), TLSConfig: modern}, true},
+		"an unknown certificate": {redis.Options{Addr: secure.Listener.Addr().String(), TLSConfig: modern}, true},
+		"nobody there":           {redis.Options{Addr: "127.0.0.1:1"}, false},
+		"hung up on":             {redis.Options{Addr: hangsUp.addr}, false},
+		"no such machine":        {redis.Options{Addr: "holdfast.invalid:1"}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()

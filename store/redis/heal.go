@@ -32,11 +32,3 @@ func (h *heals) take(key string) bool {
 	delete(h.keys, key)
 	return noted
 }
-
-// mark is what stands before a claim that may start its bucket afresh.
-func (h *heals) mark(key string) string {
-	if h.take(key) {
-		return "!"
-	}
-	return ""
-}

@@ -16,11 +16,9 @@ func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Dura
 		return 0, s.broken
 	}
 	sent := now()
-	calls := []call{{
-		script: s.beat,
-		keys:   []string{s.key(kindMembers, port.ID{})},
-		args:   []any{s.nowArg(), replica, lasting.Microseconds()},
-	}}
+	c := newCall(s.beat, 3, s.key(kindMembers, port.ID{}))
+	c.words = append(c.words, s.nowArg(), replica, lasting.Microseconds())
+	calls := []call{c}
 	err := s.link.run(ctx, calls)
 	var n []int64
 	if err == nil {

@@ -23,9 +23,19 @@ func newScript(op, text string) *script {
 // A call is one execution of a script, and its reply.
 type call struct {
 	script *script
-	keys   []string
-	args   []any
+	key    string // the first one
+	words  []any  // the whole command: verb, script, number of keys, keys, arguments
 	cmd    once
+}
+
+// newCall begins a call; the caller appends the arguments to its words.
+func newCall(s *script, arguments int, keys ...string) call {
+	c := call{script: s, key: keys[0], words: make([]any, 0, 3+len(keys)+arguments)}
+	c.words = append(c.words, "evalsha", s.sha, len(keys))
+	for _, k := range keys {
+		c.words = append(c.words, k)
+	}
+	return c
 }
 
 // once is a command that go-redis must not send again when its reply is lost:
@@ -35,15 +45,10 @@ type once struct{ *redis.Cmd }
 // NoRetry tells go-redis.
 func (once) NoRetry() bool { return true }
 
-// make builds the command: by its name, or with its text.
-func (c *call) make(ctx context.Context, verb, what string) once {
-	args := make([]any, 0, 3+len(c.keys)+len(c.args))
-	args = append(args, verb, what, len(c.keys))
-	for _, k := range c.keys {
-		args = append(args, k)
-	}
-	return once{redis.NewCmd(ctx, append(args, c.args...)...)}
-}
+// withText makes the command carry the script itself.
+func (c *call) withText() { c.words[0], c.words[1] = "eval", c.script.text }
+
+func (c *call) prepare(ctx context.Context) { c.cmd = once{redis.NewCmd(ctx, c.words...)} }
 
 // run executes calls, in one pipeline, at most once each. A script that the
 // server does not know was not executed, so it is sent again with its text.
@@ -52,13 +57,14 @@ func (c *call) make(ctx context.Context, verb, what string) once {
 func (l *link) run(ctx context.Context, calls []call) error {
 	return l.do(ctx, func(ctx context.Context, to sender) error {
 		for i := range calls {
-			calls[i].cmd = calls[i].make(ctx, "evalsha", calls[i].script.sha)
+			calls[i].prepare(ctx)
 		}
 		send(ctx, to, calls, nil)
 		var unknown []int
 		for i := range calls {
-			if redis.HasErrorPrefix(calls[i].cmd.Err(), "NOSCRIPT") {
-				calls[i].cmd = calls[i].make(ctx, "eval", calls[i].script.text)
+			if err := calls[i].cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+				calls[i].withText()
+				calls[i].prepare(ctx)
 				unknown = append(unknown, i)
 			}
 		}
