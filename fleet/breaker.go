@@ -59,6 +59,7 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 		b.pulse = r.pulseLocked()
 	}
 	b.shard = r.shardLocked(r.shardNumber(b.id))
+	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
 	b.regate()
 	return b, nil
@@ -129,26 +130,52 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 		b.replica.begin()
 		b.pulse.begin()
 		b.warm(ctx, budget)
+		if err := b.ended(ctx); err != nil {
+			return Permit{}, err
+		}
 	}
-	b.mu.Lock()
+	p, ask, err := b.admit(budget)
+	if ask != nil {
+		return b.askProbe(ctx, budget, ask)
+	}
+	return p, err
+}
+
+// ended says why a call that waited must not go on: its caller left, or the
+// replica closed.
+func (b *Breaker) ended(ctx context.Context) error {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case b.replica.closed.Load():
+		return domain.ErrClosed
+	}
+	return nil
+}
+
+// admit asks this replica's memory: both layers must let the call pass. While
+// the fleet is half-open a lease has to be asked for.
+func (b *Breaker) admit(budget *Budget) (Permit, *question, error) {
 	now := b.replica.clock.now()
-	ticket, ok, retryAfter := b.local.Admit(now)
+	b.mu.Lock()
 	defer b.unlock(now)
+	if !b.fleet.closed() && !b.shard.health.Up() && now >= b.fleet.until {
+		b.detach(now)
+	}
+	ticket, ok, retryAfter := b.local.Admit(now)
 	if !ok {
-		return Permit{}, b.refusal(domain.ScopeReplica, retryAfter)
+		return Permit{}, nil, b.refusal(domain.ScopeReplica, retryAfter)
 	}
 	if b.fleet.closed() {
-		return newPermit(b, ticket), nil
+		return newPermit(b, ticket), nil, nil
 	}
-	ask, ok, retryAfter := b.mayProbe(now)
-	if !ok {
+	ask, retryAfter := b.question(now, ticket)
+	if ask == nil || budget.left(b.replica.config.StoreTimeout) <= 0 {
 		b.local.Settle(now, ticket, domain.Ignored)
-		return Permit{}, b.refusal(domain.ScopeFleet, retryAfter)
+		return Permit{}, nil, b.refusal(domain.ScopeFleet, retryAfter)
 	}
-	b.mu.Unlock()
-	p, err := b.askProbe(ctx, budget, ask, ticket)
-	b.mu.Lock()
-	return p, err
+	b.probe.asking = true
+	return Permit{}, ask, nil
 }
 
 // unlock publishes what changed and lets b.mu go.
@@ -165,18 +192,18 @@ func (b *Breaker) refusal(scope domain.Scope, retryAfter time.Duration) error {
 // opinion that the fleet should have. It requires that b.mu is held.
 func (b *Breaker) settled(now time.Duration) {
 	b.regate()
+	b.tellState(now)
+	b.tellOpinion(now)
+}
+
+// tellState emits the event of a local transition. It requires that b.mu is held.
+func (b *Breaker) tellState(now time.Duration) {
 	if state := b.local.State(); state != b.report.state {
 		b.replica.emit(domain.Event{
 			Kind: domain.EventBreaker, Name: b.id.Name, From: b.report.state, To: state,
 			Scope: domain.ScopeReplica, Epoch: b.local.Epoch(), RetryAfter: b.local.RetryAfter(now),
 		})
 		b.report.state = state
-	}
-	if b.pulse != nil && b.fleet.closed() && b.local.Evidence(now).Bad != b.report.bad {
-		b.report.urgent = true
-		if b.shard.health.Up() { // else it goes with the next refresh
-			b.pulse.nudge()
-		}
 	}
 }
 
@@ -215,8 +242,8 @@ func (b *Breaker) Status() Status {
 		Calls: e.Calls, Failures: e.Failures,
 	}
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
-	if s.Fleet > s.Local {
-		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.fleet.until-now, 0)
+	if s.Fleet > s.Local && !b.fleet.closed() {
+		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.mayAskAt()-now, 0)
 	}
 	return s
 }

@@ -33,5 +33,5 @@ func newIncarnation() string {
 
 // jitter is a random part of d.
 func jitter(d time.Duration) time.Duration {
-	return time.Duration(rand.Float64() * float64(d)) //nolint:gosec // spreads load, guards nothing
+	return time.Duration(rand.Float64() * float64(d))
 }

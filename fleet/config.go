@@ -43,10 +43,10 @@ type Config struct {
 }
 
 func (c Config) withDefaults() Config {
-	if c.StoreTimeout <= 0 {
+	if c.StoreTimeout == 0 {
 		c.StoreTimeout = DefaultStoreTimeout
 	}
-	if c.MaxStaleness <= 0 {
+	if c.MaxStaleness == 0 {
 		c.MaxStaleness = DefaultMaxStaleness
 	}
 	if c.Logger == nil {

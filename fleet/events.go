@@ -11,7 +11,7 @@ import (
 // eventsKept is how many events wait for a slow listener.
 const eventsKept = 256
 
-// An eventQueue hands events to the listener in order, outside every lock. Its
+// An eventQueue hands events to a listener in order, outside every lock. Its
 // goroutine lives only while there are events.
 type eventQueue struct {
 	listen func(domain.Event)
@@ -74,4 +74,32 @@ func (q *eventQueue) deliver(e domain.Event) {
 		}
 	}()
 	q.listen(e)
+}
+
+// logEvent is one line for an edge.
+func logEvent(log *slog.Logger, e domain.Event) {
+	defer func() { _ = recover() }() // of a handler: there is nobody left to tell
+	level := slog.LevelInfo
+	switch e.Kind {
+	case domain.EventStoreDown:
+		level = slog.LevelWarn
+	case domain.EventStoreConfig:
+		level = slog.LevelError
+	default:
+	}
+	line := []slog.Attr{slog.String("replica", e.Replica)}
+	if e.Name != "" {
+		line = append(line, slog.String("name", e.Name))
+	}
+	if e.Kind == domain.EventBreaker {
+		line = append(line, slog.String("from", e.From.String()), slog.String("to", e.To.String()),
+			slog.String("scope", e.Scope.String()), slog.Duration("retry_after", e.RetryAfter))
+	}
+	if e.Epoch != 0 {
+		line = append(line, slog.Uint64("epoch", e.Epoch))
+	}
+	if e.Reason != "" {
+		line = append(line, slog.String("reason", e.Reason))
+	}
+	log.LogAttrs(context.Background(), level, "holdfast: "+e.Kind.String(), line...)
 }

@@ -91,7 +91,7 @@ func measure(b *testing.B, client *redis.Client, callers int, decide func(contex
 	var decided, failed atomic.Int64
 	stop := time.AfterFunc(roundTime, func() { over.Store(true) })
 	defer stop.Stop()
-	start := time.Now() //nolint:forbidigo // a benchmark measures
+	start := time.Now()
 	var all sync.WaitGroup
 	for range callers {
 		all.Go(func() {
@@ -105,7 +105,7 @@ func measure(b *testing.B, client *redis.Client, callers int, decide func(contex
 		})
 	}
 	all.Wait()
-	took := time.Since(start) //nolint:forbidigo // a benchmark measures
+	took := time.Since(start)
 	if failed.Load() > 0 {
 		b.Errorf("%d of %d calls were not allowed by the store", failed.Load(), decided.Load())
 	}

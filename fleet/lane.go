@@ -17,6 +17,7 @@ type lane struct {
 	limiter *Limiter
 	id      port.ID
 	shard   *shard
+	stray   bool // nobody finds it again: there are too many
 	flight  flight.Lane[*lane, int64, answer]
 	bound   atomic.Pointer[boundBucket]
 
@@ -80,7 +81,13 @@ func (ln *lane) remembered(set *settings, cost int64) (domain.Decision, bool) {
 	if cost < m.cost {
 		return domain.Decision{}, false
 	}
-	return domain.Decision{RetryAfter: m.retryAt - now}, true
+	// A higher cost has to wait for its further tokens too.
+	return domain.Decision{RetryAfter: m.retryAt - now + timeToEarn(set.rule, cost-m.cost)}, true
+}
+
+// timeToEarn is how long a bucket takes to earn tokens, rounded up to µs.
+func timeToEarn(r bucket.Rule, tokens int64) time.Duration {
+	return time.Duration((tokens*r.Worth+r.Earn-1)/r.Earn) * time.Microsecond
 }
 
 // remember keeps the denial of the smallest cost: it denies the others too.

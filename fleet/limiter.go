@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"sync"
 	"sync/atomic"
 
@@ -23,8 +24,8 @@ import (
 type Limiter struct {
 	replica  *Replica
 	settings atomic.Pointer[settings]
-	binder   port.Binder // nil: ask by flights
-	foreign  atomic.Bool // the fleet decides by other numbers than ours
+	binder   port.Binder  // nil: ask by flights
+	foreign  atomic.Int64 // when the fleet last decided by other numbers than ours; 0 = not since they are ours
 
 	only  *lane // of a limit that is not keyed
 	lanes lanes // of one that is
@@ -88,6 +89,7 @@ func (l *Limiter) Update(p domain.RateLimit) error {
 		return err
 	}
 	l.settings.Store(set)
+	l.foreign.Store(0)
 	return nil
 }
 
@@ -139,7 +141,11 @@ func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Bu
 	l.replica.begin()
 	ln := l.lane(set, key)
 	if l.binder != nil {
-		return l.decide(set, cost, l.bound(ln, set).Take(bucket.Ask{Cost: cost, Count: 1}))
+		reply := l.bound(ln, set).Take(bucket.Ask{Cost: cost, Count: 1})
+		if reply.Err != nil {
+			return l.outage(ln, set, cost, reply.Err)
+		}
+		return l.decide(set, cost, reply)
 	}
 	return l.ask(ctx, ln, set, cost, b)
 }
@@ -169,9 +175,12 @@ func (l *Limiter) ask(ctx context.Context, ln *lane, set *settings, cost int64, 
 		return d, nil
 	}
 	left := b.left(l.replica.config.StoreTimeout)
-	if !ln.shard.health.Up() || left <= 0 {
+	if left <= 0 {
+		return l.outage(ln, set, cost, errNoTime)
+	}
+	if !ln.shard.health.Up() {
 		ln.try(set)
-		return l.outage(ln, set, cost, errStoreDown)
+		return l.outage(ln, set, cost, ln.shard.trouble.Load())
 	}
 	got, err := ln.fly(ctx, cost, left, b)
 	switch {
@@ -187,15 +196,12 @@ func (l *Limiter) ask(ctx context.Context, ln *lane, set *settings, cost int64, 
 	return l.outage(ln, set, cost, err)
 }
 
-var errStoreDown = errors.New("it did not answer lately")
+var errNoTime = errors.New("the call has waited for stores long enough")
 
 // decide turns a store's reply into a decision.
 func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply) (domain.Decision, error) {
-	if r.Err != nil {
-		return domain.Decision{}, r.Err
-	}
-	if r.Foreign != l.foreign.Load() {
-		l.noteForeign(set, r.Foreign)
+	if r.Foreign {
+		l.noteForeign(set)
 	}
 	if r.TooHigh {
 		return domain.Decision{}, set.tooHigh(cost)
@@ -210,14 +216,19 @@ func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply) (domain.De
 	return d, nil
 }
 
-// noteForeign tells, once each way, that the fleet decides by other numbers.
-func (l *Limiter) noteForeign(set *settings, foreign bool) {
-	if l.foreign.Swap(foreign) != foreign && foreign {
-		l.replica.emit(domain.Event{
-			Kind: domain.EventSettings, Name: set.policy.Name, Scope: domain.ScopeFleet,
-			Reason: "another replica's numbers for this limit are in force",
-		})
+// noteForeign tells that the fleet decides by other numbers: once, until that
+// was not so for a while. (Bucket by bucket, and moment by moment, it changes: a
+// bucket that is full takes the numbers of whoever comes next.)
+func (l *Limiter) noteForeign(set *settings) {
+	now := max(int64(l.replica.clock.now()), 1)
+	last := l.foreign.Load()
+	if !l.foreign.CompareAndSwap(last, now) || (last != 0 && now-last < int64(quietFor)) {
+		return
 	}
+	l.replica.emit(domain.Event{
+		Kind: domain.EventSettings, Name: set.policy.Name, Scope: domain.ScopeFleet,
+		Reason: "another replica's numbers for this limit are in force",
+	})
 }
 
 // bound returns the bucket of a store in this process.
@@ -238,7 +249,7 @@ type boundBucket struct {
 // lane finds or makes what this replica keeps for one bucket.
 func (l *Limiter) lane(set *settings, key string) *lane {
 	if set.policy.Keyed {
-		return l.lanes.get(key, func() *lane { return l.newLane(port.ID{Name: set.policy.Name, Key: key}) })
+		return l.lanes.get(key, l, set.policy.Name)
 	}
 	l.lanes.once.Do(func() { l.only = l.newLane(port.ID{Name: set.policy.Name}) })
 	return l.only
@@ -250,20 +261,28 @@ func (l *Limiter) newLane(id port.ID) *lane {
 	return ln
 }
 
-// lanesMin is the number of keys from which on idle ones are looked for.
-const lanesMin = 1024
+// The bounds of what a keyed limit keeps in this replica.
+const (
+	lanesMin  = 1024    // from so many lanes on, idle ones are looked for
+	lanesMax  = 1 << 17 // so many are kept; further ones serve one call
+	laneBytes = 512     // a key this long counts as one lane more
+	lanesLook = 4       // lanes looked at for each new one: three of four may be in use
+)
 
 // lanes are the buckets of a keyed limit that this replica knows something of.
 type lanes struct {
-	once    sync.Once
-	mu      sync.RWMutex
-	byKey   map[string]*lane
-	sweepAt int
+	once  sync.Once
+	mu    sync.RWMutex
+	byKey map[string]*lane
+	size  int // in lanes
 }
 
-func (l *lanes) init() { l.byKey, l.sweepAt = make(map[string]*lane), lanesMin }
+func (l *lanes) init() { l.byKey = make(map[string]*lane) }
 
-func (l *lanes) get(key string, create func() *lane) *lane {
+// laneSize is what a lane counts for.
+func laneSize(key string) int { return 1 + len(key)/laneBytes }
+
+func (l *lanes) get(key string, owner *Limiter, name string) *lane {
 	l.mu.RLock()
 	ln := l.byKey[key]
 	l.mu.RUnlock()
@@ -275,20 +294,29 @@ func (l *lanes) get(key string, create func() *lane) *lane {
 	if ln := l.byKey[key]; ln != nil {
 		return ln
 	}
-	if len(l.byKey) >= l.sweepAt {
-		l.sweep()
+	size := laneSize(key)
+	if l.size+size > lanesMin {
+		l.sweep(lanesLook * size)
 	}
-	ln = create()
-	l.byKey[key] = ln
+	key = strings.Clone(key) // it may be part of something larger
+	ln = owner.newLane(port.ID{Name: name, Key: key})
+	if ln.stray = l.size+size > lanesMax; !ln.stray {
+		l.byKey[key] = ln
+		l.size += size
+	}
 	return ln
 }
 
-// sweep forgets the lanes that remember nothing. It requires that l.mu is held.
-func (l *lanes) sweep() {
+// sweep looks at some lanes, wherever the map begins this time, and forgets
+// those that remember nothing. It requires that l.mu is held.
+func (l *lanes) sweep(looks int) {
 	for key, ln := range l.byKey {
 		if ln.idle() {
 			delete(l.byKey, key)
+			l.size -= laneSize(key)
+		}
+		if looks--; looks <= 0 {
+			return
 		}
 	}
-	l.sweepAt = max(2*len(l.byKey), lanesMin)
 }

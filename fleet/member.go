@@ -33,9 +33,11 @@ func (r *Replica) beatOnce(ctx context.Context, home *shard) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.StoreTimeout)
 	defer cancel()
 	live, err := r.stores.Members.Beat(ctx, r.incarnation, beatLasts)
-	home.record(err)
 	if err == nil {
 		r.members.Store(int64(live))
+	}
+	if err != nil || !home.misconfiguredDown() { // a beat may pass where other calls have no rights
+		home.record(err)
 	}
 }
 

@@ -10,7 +10,6 @@ import (
 
 // outage decides a call that the store did not, as the policy declares.
 func (l *Limiter) outage(ln *lane, set *settings, cost int64, why error) (domain.Decision, error) {
-	closed := &domain.StoreError{Op: "bucket take", Name: set.policy.Name, Err: why}
 	switch set.policy.Outage {
 	case domain.OutageOpen:
 		ln.mu.Lock()
@@ -21,18 +20,23 @@ func (l *Limiter) outage(ln *lane, set *settings, cost int64, why error) (domain
 		if n := l.replica.replicas(); n > 0 {
 			return ln.takeLocal(set.rule, n, cost), nil
 		}
-		return domain.Decision{}, asStoreError(why, closed)
+		return domain.Decision{}, asStoreError(set, why)
 	case domain.OutageClosed:
-		return domain.Decision{}, asStoreError(why, closed)
+		return domain.Decision{}, asStoreError(set, why)
 	default:
-		return domain.Decision{}, closed
+		return domain.Decision{}, asStoreError(set, why)
 	}
 }
 
-// asStoreError is why, where it is a store's own word, else the error made of it.
-func asStoreError(why error, made *domain.StoreError) error {
+// asStoreError is why, where it is a store's own word about this call, else an
+// error made of it.
+func asStoreError(set *settings, why error) error {
 	if said, ok := why.(*domain.StoreError); ok { //nolint:errorlint // only a bare one is the store's own word
 		return said
+	}
+	made := &domain.StoreError{Op: "bucket take", Name: set.policy.Name, Err: why}
+	if down, ok := why.(*downError); ok { //nolint:errorlint // as made here
+		made.Config = down.config
 	}
 	return made
 }
@@ -56,12 +60,17 @@ func (ln *lane) takeLocal(rule bucket.Rule, replicas int, cost int64) domain.Dec
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	o := &ln.local
+	if ln.stray { // what it earned and took would be forgotten
+		return domain.Decision{Degraded: true, RetryAfter: timeToEarn(rule, max(cost, 1))}
+	}
 	o.share.Earn(rule, replicas, ln.shard.downFor(now, o.earnedAt).Microseconds())
 	o.earnedAt = now
-	if cost == 0 {
-		return domain.Decision{Degraded: true}
+	share := &o.share
+	if cost == 0 { // what would a call do?
+		look := o.share
+		share = &look
 	}
-	ok, retryMicro := o.share.Take(cost)
+	ok, retryMicro := share.Take(max(cost, 1))
 	if !ok {
 		return domain.Decision{Degraded: true, RetryAfter: time.Duration(retryMicro) * time.Microsecond}
 	}
@@ -71,7 +80,7 @@ func (ln *lane) takeLocal(rule bucket.Rule, replicas int, cost int64) domain.Dec
 
 // owe notes tokens to pay for. It requires that ln.mu is held.
 func (ln *lane) owe(cost int64) {
-	if cost == 0 {
+	if cost == 0 || ln.stray {
 		return
 	}
 	if ln.local.debt == 0 {
@@ -96,10 +105,11 @@ func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64,
 
 // billNumber is random, not 0, and exact as a Lua number.
 func billNumber() uint64 {
-	return rand.Uint64N(1<<53-1) + 1 //nolint:gosec // tells bills apart, guards nothing
+	return rand.Uint64N(1<<53-1) + 1
 }
 
-// paid ends the bill that was sent; what it asked for beyond a burst is forgiven.
+// paid ends the bill that was sent; what it asked for beyond a burst is
+// forgiven. What was admitted since is on the next one.
 func (o *outageShare) paid(ln *lane) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()

@@ -95,7 +95,7 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome) 
 		b.local.Settle(now, t, o)
 		b.report.changed = b.report.changed || o != domain.Ignored
 	}
-	if o != domain.Success || b.report.bad || b.local.State() != domain.StateClosed || b.report.state != domain.StateClosed {
+	if o != domain.Success || b.report.opinion != wellMeant || b.local.State() != domain.StateClosed || b.report.state != domain.StateClosed {
 		b.settled(now)
 	}
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -9,83 +10,105 @@ import (
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
-// settleTries is how often a probe's result is sent: it is harmless to send it
-// twice, and a lost one would count as a failed probe.
-const settleTries = 3
+// The manners of asking for probes.
+const (
+	// askSpread is over how long replicas spread their questions, when all of
+	// them hear at once that a lease may be free.
+	askSpread = 10 * time.Millisecond
+	// refusedSpread is the same for those who wait for a lease to end.
+	refusedSpread = 10 * askSpread
+	// restAfterProbe is how long a replica whose probe did not decide leaves the
+	// next one to others: it would always be the first to ask.
+	restAfterProbe = 5 * askSpread
+	// settleTries is how often a probe's result is sent: it is harmless to send
+	// it twice, and a lost one would count as a failed probe.
+	settleTries = 6
+)
 
 // probing is what a replica keeps about the probes of one breaker. It is under
 // the breaker's lock.
 type probing struct {
 	asking bool          // one question is in the air
 	token  uint64        // of the lease asked for; kept until it is granted, so that a lost grant is found again
-	again  time.Duration // not to ask before
+	again  time.Duration // not to ask before: the last answer said so
+	rest   time.Duration // nor before that: it is the others' turn
+	held   []fleetProbe  // leases that are out to callers here
+	good   bool          // a probe of this epoch succeeded
+	failed bool          // one failed, and none succeeded: it gets no other
 }
 
 // turn begins a new epoch.
-func (p *probing) turn() { p.token, p.again = 0, 0 }
+func (p *probing) turn() {
+	p.again, p.rest, p.good, p.failed = 0, 0, false, false
+}
 
-// mayProbe says whether this call may ask for a probe lease now; else how long
-// the breaker refuses. It requires that b.mu is held.
-func (b *Breaker) mayProbe(now time.Duration) (ask port.ProbeRequest, ok bool, retryAfter time.Duration) {
-	if wait := max(b.fleet.until, b.probe.again) - now; wait > 0 {
-		return ask, false, wait
+// A question asks the store for a lease for one call, which the local layer
+// has let pass.
+type question struct {
+	port.ProbeRequest
+	ticket breaker.Ticket
+}
+
+// mayAskAt is when a call may next ask for a lease. It requires that b.mu is
+// held.
+func (b *Breaker) mayAskAt() time.Duration {
+	return max(b.fleet.until, b.probe.again, b.probe.rest)
+}
+
+// question is what this call may ask the store now; nil if it is refused, and
+// for how long. It requires that b.mu is held.
+func (b *Breaker) question(now time.Duration, t breaker.Ticket) (ask *question, retryAfter time.Duration) {
+	if wait := b.mayAskAt() - now; wait > 0 {
+		return nil, wait
 	}
 	if b.probe.asking {
-		return ask, false, 0
+		return nil, 0
 	}
-	if !b.shard.health.Up() {
-		b.detach(now)
-		return ask, false, 0
-	}
-	b.probe.asking = true
 	if b.probe.token == 0 {
 		b.probe.token = billNumber()
 	}
-	return port.ProbeRequest{Breaker: b.id, Rules: b.rules, ProbeAsk: breaker.ProbeAsk{
+	return &question{port.ProbeRequest{Breaker: b.id, Rules: b.rules, ProbeAsk: breaker.ProbeAsk{
 		Replica: b.replica.incarnation, Known: b.fleet.epoch, Token: b.probe.token,
-	}}, true, 0
+	}}, t}, 0
 }
 
-// detach lets the local layer decide by probes of its own, when the fleet's
-// open state has run out and the store cannot be asked.
+// detach lets the local layer decide, by probes of its own, when the fleet's
+// open state has run out and the store cannot be asked. It requires that b.mu
+// is held.
 func (b *Breaker) detach(now time.Duration) {
 	b.fleet.detached = true
-	b.local.HoldOpen(now)
+	if b.local.State() == domain.StateClosed {
+		b.local.HoldOpen(now)
+		b.tellState(now)
+	}
 }
 
 // askProbe asks for a lease and waits for the answer, StoreTimeout at most. The
 // question is this replica's, not the caller's: when the caller leaves first,
 // the lease is given back.
-func (b *Breaker) askProbe(ctx context.Context, budget *Budget, ask port.ProbeRequest, t breaker.Ticket) (Permit, error) {
+func (b *Breaker) askProbe(ctx context.Context, budget *Budget, ask *question) (Permit, error) {
 	timeout := b.replica.config.StoreTimeout
 	start := b.replica.clock.now()
 	grants := make(chan fleetProbe, 1)
 	if !b.replica.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, timeout)
 		defer cancel()
-		b.sendAsk(ctx, ask, start, grants)
+		b.sendAsk(ctx, ask.ProbeRequest, start, grants)
 	}) {
 		return Permit{}, domain.ErrClosed
 	}
 	patience := time.NewTimer(budget.left(timeout))
 	defer patience.Stop()
-	var why error
 	select {
 	case grant, ok := <-grants:
 		budget.spend(b.replica.clock.now() - start)
-		if ok {
-			return newProbePermit(b, t, grant), nil
-		}
-		return b.afterRefusal(t)
+		return b.answered(ctx, ask.ticket, grant, ok)
 	case <-ctx.Done():
-		why = context.Cause(ctx)
 	case <-patience.C:
-		why = b.refusal(domain.ScopeFleet, 0)
 	}
 	budget.spend(b.replica.clock.now() - start)
 	b.replica.spawn(func(context.Context) { b.giveBack(grants) })
-	b.ignore(t)
-	return Permit{}, why
+	return b.unasked(ctx, ask.ticket)
 }
 
 // sendAsk sends the question and takes the answer in. It closes grants.
@@ -100,70 +123,156 @@ func (b *Breaker) sendAsk(ctx context.Context, ask port.ProbeRequest, sentAt tim
 	b.probe.asking = false
 	v := out[0].View
 	b.replyLocked(now, v)
-	if v.Err != nil {
+	switch {
+	case v.Err != nil:
 		b.probe.again = now + jitter(b.replica.config.StoreTimeout)
-		return
-	}
-	if out[0].Granted {
+	case out[0].Granted:
 		b.probe.token = 0
-		b.fleet.until = now // another probe may be free
-		grants <- fleetProbe{epoch: v.Epoch, token: ask.Token, until: sentAt + out[0].For, clock: b.replica.clock}
-		return
+		b.probe.again = now + v.For
+		if v.Epoch == b.fleet.epoch { // else it is void: the fleet has moved on meanwhile
+			grant := fleetProbe{epoch: v.Epoch, token: ask.Token, until: sentAt + out[0].For, clock: b.replica.clock}
+			b.probe.held = append(b.probe.held, grant)
+			grants <- grant
+		}
+	case v.Epoch == b.fleet.epoch:
+		b.probe.again = now + v.For + jitter(min(v.For/8, refusedSpread)+time.Millisecond)
 	}
-	b.probe.again = now + v.For + jitter(v.For/8+time.Millisecond)
+}
+
+// answered ends the wait for a lease. The answer may have said that the breaker
+// closed meanwhile: then the call passes without.
+func (b *Breaker) answered(ctx context.Context, t breaker.Ticket, grant fleetProbe, granted bool) (Permit, error) {
+	if b.ended(ctx) != nil {
+		if granted {
+			b.giveUp(grant)
+		}
+		return b.unasked(ctx, t)
+	}
+	if granted {
+		return newProbePermit(b, t, grant), nil
+	}
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.unlock(now)
+	b.local.Settle(now, t, domain.Ignored)
+	if !b.fleet.closed() {
+		return Permit{}, b.refusal(domain.ScopeFleet, max(b.mayAskAt()-now, 0))
+	}
+	again, ok, retryAfter := b.local.Admit(now)
+	if !ok {
+		return Permit{}, b.refusal(domain.ScopeReplica, retryAfter)
+	}
+	return newPermit(b, again), nil
+}
+
+// unasked ends a call that did not wait for the answer.
+func (b *Breaker) unasked(ctx context.Context, t breaker.Ticket) (Permit, error) {
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.unlock(now)
+	b.local.Settle(now, t, domain.Ignored)
+	if err := b.ended(ctx); err != nil {
+		return Permit{}, err
+	}
+	return Permit{}, b.refusal(domain.ScopeFleet, 0)
 }
 
 // giveBack returns a lease that nobody waits for any more.
 func (b *Breaker) giveBack(grants <-chan fleetProbe) {
 	if grant, ok := <-grants; ok {
-		b.mu.Lock()
-		defer b.mu.Unlock()
-		b.settleProbe(b.replica.clock.now(), grant, domain.Ignored)
+		b.giveUp(grant)
 	}
 }
 
-// afterRefusal ends a call that got no lease. The answer may have said that the
-// breaker closed meanwhile: then it passes.
-func (b *Breaker) afterRefusal(t breaker.Ticket) (Permit, error) {
+func (b *Breaker) giveUp(grant fleetProbe) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
-	defer b.unlock(now)
-	b.local.Settle(now, t, domain.Ignored)
-	if b.fleet.closed() {
-		again, ok, retryAfter := b.local.Admit(now)
-		if !ok {
-			return Permit{}, b.refusal(domain.ScopeReplica, retryAfter)
-		}
-		return newPermit(b, again), nil
-	}
-	return Permit{}, b.refusal(domain.ScopeFleet, max(b.fleet.until, b.probe.again)-now)
-}
-
-func (b *Breaker) ignore(t breaker.Ticket) {
-	now := b.replica.clock.now()
-	b.mu.Lock()
-	defer b.unlock(now)
-	b.local.Settle(now, t, domain.Ignored)
+	defer b.mu.Unlock()
+	b.settleProbe(now, grant, domain.Ignored)
 }
 
 // settleProbe sends a probe's result. It requires that b.mu is held.
-func (b *Breaker) settleProbe(_ time.Duration, p fleetProbe, o domain.Outcome) {
-	ask := port.ProbeRequest{Breaker: b.id, Rules: b.rules, ProbeAsk: breaker.ProbeAsk{
-		Replica: b.replica.incarnation, Known: p.epoch, Token: p.token, Settle: true, Outcome: o,
-	}}
-	b.replica.spawn(func(ctx context.Context) { b.sendSettle(ctx, ask) })
+func (b *Breaker) settleProbe(now time.Duration, p fleetProbe, o domain.Outcome) {
+	if p.epoch == b.fleet.epoch {
+		b.probe.ended(now, o, b.rules.MinReplicas > 1)
+	}
+	ask := b.settlement(p, o)
+	if b.replica.spawn(func(ctx context.Context) { b.sendSettle(ctx, ask, p.epoch) }) {
+		b.probe.held = slices.DeleteFunc(b.probe.held, func(h fleetProbe) bool { return h.token == p.token })
+	}
 }
 
-func (b *Breaker) sendSettle(ctx context.Context, ask port.ProbeRequest) {
-	in, out := [1]port.ProbeRequest{ask}, [1]port.ProbeReply{}
-	for range settleTries {
+// ended notes what came of a probe of this epoch.
+func (p *probing) ended(now time.Duration, o domain.Outcome, othersDecide bool) {
+	p.good = p.good || o == domain.Success
+	p.failed = !p.good && (p.failed || o == domain.Failure)
+	if othersDecide || o == domain.LocalFailure {
+		p.rest = now + restAfterProbe
+	}
+}
+
+func (b *Breaker) settlement(p fleetProbe, o domain.Outcome) port.ProbeRequest {
+	return port.ProbeRequest{Breaker: b.id, Rules: b.rules, ProbeAsk: breaker.ProbeAsk{
+		Replica: b.replica.incarnation, Known: p.epoch, Token: p.token, Settle: true, Outcome: o,
+	}}
+}
+
+// sendSettle sends a result until the store has it, with growing pauses, as
+// long as its epoch lasts.
+func (b *Breaker) sendSettle(ctx context.Context, ask port.ProbeRequest, epoch uint64) {
+	pause := b.replica.config.StoreTimeout
+	for try := 1; ; try++ {
+		in, out := [1]port.ProbeRequest{ask}, [1]port.ProbeReply{}
 		within, cancel := context.WithTimeout(ctx, b.replica.config.StoreTimeout)
 		b.replica.stores.Breakers.Probe(within, in[:], out[:])
 		cancel()
 		b.shard.record(out[0].View.Err)
-		b.reply(out[0].View)
-		if out[0].View.Err == nil {
+		b.settledProbe(out[0].View)
+		if out[0].View.Err == nil || try == settleTries || !b.sleep(ctx, pause/2+jitter(pause/2)) || b.moved(epoch) {
 			return
 		}
+		pause *= 2
+	}
+}
+
+// settledProbe takes in what answered a probe's result. Where half-open goes
+// on, the next lease may be asked for.
+func (b *Breaker) settledProbe(v port.View) {
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.unlock(now)
+	b.replyLocked(now, v)
+	if v.Err == nil && v.State == domain.StateHalfOpen && v.Epoch == b.fleet.epoch && !b.probe.failed {
+		b.probe.again = min(b.probe.again, now+v.For)
+	}
+}
+
+// leaseFree follows a view of a half-open that we knew of: its lease may be free
+// earlier than we were told, because it came back. It requires that b.mu is held.
+func (b *Breaker) leaseFree(now time.Duration, v port.View, known uint64) {
+	if v.Err != nil || v.State != domain.StateHalfOpen || v.Epoch != b.fleet.epoch || v.Epoch != known || b.probe.failed {
+		return
+	}
+	if soon := now + v.For; soon+refusedSpread < b.probe.again {
+		b.probe.again = soon + jitter(askSpread)
+	}
+}
+
+// moved reports whether the fleet has left the epoch.
+func (b *Breaker) moved(epoch uint64) bool {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	return b.fleet.epoch != epoch
+}
+
+// sleep waits, and reports false when ctx ended first.
+func (*Breaker) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }

@@ -16,24 +16,69 @@ type pulse struct {
 	replica *Replica
 	once    sync.Once
 	wake    chan struct{} // an urgent report waits
+	air     chan struct{} // holds one while calls are in the air
 }
+
+// flipsAtOnce is how many changes of opinion go at once between two refreshes: a
+// ratio may stand on the edge for long, and change with every call.
+const flipsAtOnce = 4
 
 // reporting is what a replica last told the fleet about one breaker. It is
 // under the breaker's lock.
 type reporting struct {
 	seq     uint64
 	sent    breaker.Evidence
-	bad     bool // the opinion that the fleet was told
+	opinion opinion // that the fleet was told
 	at      time.Duration
-	changed bool // something was counted since
-	urgent  bool
+	changed bool         // something was counted since
+	urgent  bool         // not to wait for the regular time
+	flips   int          // changes of opinion sent since the last refresh
 	state   domain.State // of the local layer, as last told by an event
+}
+
+// An opinion is what a replica's evidence comes to.
+type opinion uint8
+
+const (
+	wellMeant opinion = iota // the dependency is not bad, or there is nothing to say
+	badSoFar                 // bad, by what few calls there were
+	tripped                  // bad, with full weight
+)
+
+// opinion requires that b.mu is held.
+func (b *Breaker) opinion(e breaker.Evidence) opinion {
+	switch {
+	case !e.Bad:
+		return wellMeant
+	case b.local.State() == domain.StateClosed:
+		return badSoFar
+	default:
+		return tripped
+	}
+}
+
+// tellOpinion lets the fleet know at once when this replica's opinion has
+// changed. It requires that b.mu is held.
+func (b *Breaker) tellOpinion(now time.Duration) {
+	if b.pulse == nil || !b.fleet.closed() {
+		return
+	}
+	mine, told := b.opinion(b.local.Evidence(now)), b.report.opinion
+	if mine == told || (mine == badSoFar && told == tripped) || (b.report.urgent && mine != tripped) {
+		return
+	}
+	b.report.urgent = true
+	if !b.shard.health.Up() || (b.report.flips >= flipsAtOnce && mine != tripped) {
+		return // it goes with the next refresh
+	}
+	b.report.flips++
+	b.pulse.nudge()
 }
 
 // pulseLocked makes or finds the replica's pulse. It requires that r.mu is held.
 func (r *Replica) pulseLocked() *pulse {
 	if r.pulse == nil {
-		r.pulse = &pulse{replica: r, wake: make(chan struct{}, 1)}
+		r.pulse = &pulse{replica: r, wake: make(chan struct{}, 1), air: make(chan struct{}, 1)}
 	}
 	return r.pulse
 }
@@ -80,6 +125,10 @@ type round struct {
 
 // beat sends what is due, to all shards at once.
 func (p *pulse) beat(ctx context.Context, refresh bool) {
+	if !p.fly(ctx) {
+		return
+	}
+	defer func() { <-p.air }()
 	rounds := make(map[*shard]*round)
 	now := p.replica.clock.now()
 	for _, b := range p.all() {
@@ -90,6 +139,16 @@ func (p *pulse) beat(ctx context.Context, refresh bool) {
 		all.Go(func() { p.send(ctx, s, r) })
 	}
 	all.Wait()
+}
+
+// fly waits until nothing is in the air, unless ctx ends first.
+func (p *pulse) fly(ctx context.Context) bool {
+	select {
+	case p.air <- struct{}{}:
+		return true
+	case <-ctx.Done():
+		return false
+	}
 }
 
 func (p *pulse) all() []*Breaker {
@@ -108,8 +167,14 @@ func (p *pulse) all() []*Breaker {
 func (b *Breaker) join(now time.Duration, refresh bool, rounds map[*shard]*round) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.replica.closed.Load() {
+		return // what it told is being withdrawn
+	}
 	if b.used.Swap(false) {
 		b.fleet.usedAt = now
+	}
+	if refresh {
+		b.report.flips = 0
 	}
 	report := b.report.urgent || (refresh && b.due(now))
 	if !report && !refresh {
@@ -140,16 +205,19 @@ func (b *Breaker) due(now time.Duration) bool {
 	if !b.report.changed || !b.fleet.closed() || now-b.report.at < b.policy.Window/4 {
 		return false
 	}
-	e := b.local.Evidence(now)
-	return e.Calls != b.report.sent.Calls || e.Failures != b.report.sent.Failures || e.Weight != b.report.sent.Weight
+	e, sent := b.local.Evidence(now), b.report.sent
+	return e.Calls != sent.Calls || e.Failures != sent.Failures || e.Weight != sent.Weight || b.opinion(e) != b.report.opinion ||
+		now+micros(e.ForMicro) > b.report.at+micros(sent.ForMicro)+time.Millisecond // the same, but it counts for longer
 }
+
+func micros(n int64) time.Duration { return time.Duration(n) * time.Microsecond }
 
 // nextReport is this replica's whole evidence. It requires that b.mu is held.
 func (b *Breaker) nextReport(now time.Duration) port.Report {
 	e := b.local.Evidence(now)
 	b.report.seq++
 	e.Replica, e.Seq, e.Known = b.replica.incarnation, b.report.seq, b.fleet.epoch
-	b.report.sent, b.report.bad, b.report.at = e, e.Bad, now
+	b.report.sent, b.report.opinion, b.report.at = e, b.opinion(e), now
 	b.report.changed, b.report.urgent = false, false
 	return port.Report{Breaker: b.id, Rules: b.rules, Evidence: e}
 }
@@ -161,7 +229,7 @@ func (p *pulse) send(ctx context.Context, s *shard, r *round) {
 		for _, b := range r.reporters {
 			b.unsent()
 		}
-		s.try(p.trial(r))
+		s.try(append(r.readers, r.reporters...)[0].look)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.replica.config.StoreTimeout)
@@ -174,17 +242,6 @@ func (p *pulse) send(ctx context.Context, s *shard, r *round) {
 		p.read(ctx, s, r)
 	}
 	both.Wait()
-}
-
-// trial asks for the first breaker's view.
-func (p *pulse) trial(r *round) func(context.Context) error {
-	breakers := append(r.readers, r.reporters...) //nolint:gocritic // r is done with
-	return func(ctx context.Context) error {
-		in, out := [1]port.ID{breakers[0].id}, [1]port.View{}
-		p.replica.stores.Views.Read(ctx, in[:], out[:])
-		breakers[0].take(out[0])
-		return out[0].Err
-	}
 }
 
 func (p *pulse) report(ctx context.Context, s *shard, r *round) {
@@ -228,8 +285,14 @@ func (s *shard) recordViews(out []port.View) {
 func (b *Breaker) unsent() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	b.forgetReport()
+}
+
+// forgetReport takes what the fleet was told for not told. It requires that
+// b.mu is held.
+func (b *Breaker) forgetReport() {
 	b.report.changed = true
-	b.report.bad = false
+	b.report.opinion = wellMeant
 	b.report.at = -b.policy.Window
 	b.report.sent = breaker.Evidence{Calls: -1}
 }
@@ -237,13 +300,11 @@ func (b *Breaker) unsent() {
 // reportAgain sends the evidence once more when it did not count because the
 // breaker was in an epoch that this replica had yet to learn.
 func (b *Breaker) reportAgain(sent port.Report, got port.View) {
+	now := b.replica.clock.now()
 	b.mu.Lock()
-	defer b.mu.Unlock()
-	if sent.Known == got.Epoch || got.State != domain.StateClosed || sent.Known == 0 && !sent.Bad {
-		return
-	}
-	if b.local.Evidence(b.replica.clock.now()).Bad {
-		b.report.urgent = true
+	defer b.unlock(now)
+	if sent.Known == 0 && got.Epoch == b.fleet.epoch && got.State == domain.StateClosed {
+		b.report.urgent = true // it may have made the breaker, and then did count: twice is harmless
 		b.pulse.nudge()
 	}
 }
@@ -264,29 +325,50 @@ func (p *pulse) watch(ctx context.Context) {
 
 func (p *pulse) pushed(id port.ID, v port.View) {
 	if b, ok := p.replica.FindBreaker(id.Name); ok && b.pulse != nil {
-		b.take(v)
+		b.pushed(v)
 	}
 }
 
-// withdraw takes this replica's votes back when it closes.
+// withdraw takes this replica's votes back when it closes, and gives back the
+// leases of its probes. It waits for what is in the air, which could otherwise
+// arrive afterwards and vote again.
 func (r *Replica) withdraw(ctx context.Context) {
 	r.mu.Lock()
 	p := r.pulse
 	r.mu.Unlock()
-	if p == nil {
+	if p == nil || !p.fly(ctx) {
 		return
 	}
 	var reports []port.Report
+	var leases []port.ProbeRequest
 	for _, b := range p.all() {
-		b.mu.Lock()
-		if b.report.seq > 0 && b.fleet.epoch != 0 && b.shard.health.Up() {
-			leaving := b.nextReport(r.clock.now())
-			leaving.Evidence = breaker.Evidence{Replica: leaving.Replica, Seq: leaving.Seq, Known: leaving.Known, Leaving: true}
-			reports = append(reports, leaving)
-		}
-		b.mu.Unlock()
+		votes, probes := b.withdrawal()
+		reports, leases = append(reports, votes...), append(leases, probes...)
 	}
+	var both sync.WaitGroup
 	if len(reports) > 0 {
-		r.stores.Breakers.Report(ctx, reports, make([]port.View, len(reports)))
+		both.Go(func() { r.stores.Breakers.Report(ctx, reports, make([]port.View, len(reports))) })
 	}
+	if len(leases) > 0 {
+		r.stores.Breakers.Probe(ctx, leases, make([]port.ProbeReply, len(leases)))
+	}
+	both.Wait()
+}
+
+// withdrawal is what the store has to forget of b.
+func (b *Breaker) withdrawal() (votes []port.Report, leases []port.ProbeRequest) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if !b.shard.health.Up() {
+		return nil, nil
+	}
+	if b.report.seq > 0 && b.fleet.epoch != 0 && b.fleet.state == domain.StateClosed {
+		leaving := b.nextReport(b.replica.clock.now())
+		leaving.Evidence = breaker.Evidence{Replica: leaving.Replica, Seq: leaving.Seq, Known: leaving.Known, Leaving: true}
+		votes = append(votes, leaving)
+	}
+	for _, held := range b.probe.held {
+		leases = append(leases, b.settlement(held, domain.Ignored))
+	}
+	return votes, leases
 }

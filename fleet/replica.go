@@ -20,7 +20,8 @@ type Replica struct {
 	config      Config
 	clock       clock
 	incarnation string
-	events      eventQueue
+	events      eventQueue // to the listener
+	lines       eventQueue // to the log, which a slow listener must not hold up
 
 	ctx    context.Context //nolint:containedctx // the life of the goroutines that this owns
 	cancel context.CancelCauseFunc
@@ -48,6 +49,12 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 	if c.Build < 0 {
 		return nil, &domain.PolicyError{Policy: "config", Field: "Build", Reason: "is negative"}
 	}
+	if c.StoreTimeout < 0 {
+		return nil, &domain.PolicyError{Policy: "config", Field: "StoreTimeout", Reason: "is negative"}
+	}
+	if c.MaxStaleness < 0 {
+		return nil, &domain.PolicyError{Policy: "config", Field: "MaxStaleness", Reason: "is negative"}
+	}
 	ctx, cancel := context.WithCancelCause(context.Background())
 	r := &Replica{
 		stores:      stores,
@@ -61,6 +68,10 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		shards:      make(map[uint32]*shard),
 	}
 	r.events = eventQueue{listen: c.OnEvent, log: r.config.Logger, spawn: r.spawn}
+	r.lines = eventQueue{log: r.config.Logger, spawn: r.spawn}
+	if c.Logger != nil {
+		r.lines.listen = func(e domain.Event) { logEvent(c.Logger, e) }
+	}
 	return r, nil
 }
 
@@ -218,10 +229,10 @@ func (r *Replica) leave(ctx context.Context) {
 	}
 }
 
-// emit tells an edge: to the log, and to the listener.
+// emit tells an edge: to the log, and to the listener. It may be called under
+// any lock: both hear of it on goroutines of their own.
 func (r *Replica) emit(e domain.Event) {
 	e.Replica = r.config.ID
-	r.config.Logger.Info("holdfast: "+e.Kind.String(),
-		"name", e.Name, "from", e.From, "to", e.To, "scope", e.Scope, "epoch", e.Epoch, "reason", e.Reason)
+	r.lines.add(e)
 	r.events.add(e)
 }

@@ -72,7 +72,7 @@ func (s *shard) record(err error) {
 	if ok && trouble.Config {
 		s.misconfigured(trouble)
 	}
-	if s.health.Failed(s.replica.clock.now(), rand.Float64()) { //nolint:gosec // spreads load, guards nothing
+	if s.health.Failed(s.replica.clock.now(), rand.Float64()) {
 		s.replica.config.Logger.Warn("holdfast: store down", "error", err)
 		s.replica.emit(domain.Event{Kind: domain.EventStoreDown, Reason: err.Error()})
 	}

@@ -25,12 +25,12 @@ func (s *shard) fly(ctx context.Context, flights []*laneFlight) {
 	}
 	out := make([]port.TakeReply, len(in))
 	s.replica.stores.Buckets.Take(ctx, in, out)
-	s.recordAll(out)
 	begin := 0
 	for i, f := range flights {
 		f.Lane.Key.replies(f, in[begin:ends[i]], out[begin:ends[i]])
 		begin = ends[i]
 	}
+	s.recordAll(out)
 }
 
 // recordAll keeps the health after one call: one good answer says that the
@@ -113,23 +113,27 @@ func share(in port.TakeRequest, out port.TakeReply, nth int64) answer {
 // that cost: denied ones aboard, then those who wait for the next flight. What
 // nobody can use is spent.
 func handOver(landed, next *laneFlight) {
-	aboard, behind := 0, 0
+	// From where on to look: whoever stands before could not use as much as most.
+	aboard, behind, most := 0, 0, int64(0)
 	for i, cost := range landed.Asks {
-		if !landed.Wanted(i) || !landed.Left(i) || !landed.Answers[i].granted {
+		if !landed.Wanted(i) || !landed.Left(i) || !landed.Answers[i].granted || cost == 0 {
 			continue
 		}
+		if cost > most {
+			aboard, behind, most = 0, 0, cost
+		}
 		gift := landed.Answers[i]
-		if gift.remaining, aboard = 0, findTaker(landed, aboard, cost); aboard < len(landed.Asks) {
+		gift.remaining = 0
+		if aboard = findTaker(landed, aboard, cost); aboard < len(landed.Asks) {
 			landed.Answers[aboard] = gift
 			continue
 		}
 		if next == nil {
-			return
+			continue
 		}
-		if behind = findWaiting(next, behind, cost); behind == len(next.Asks) {
-			return
+		if behind = findWaiting(next, behind, cost); behind < len(next.Asks) {
+			next.Serve(behind, gift)
 		}
-		next.Serve(behind, gift)
 	}
 }
 

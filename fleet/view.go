@@ -17,7 +17,7 @@ const idleAfter = time.Minute
 type fleetView struct {
 	epoch    uint64
 	state    domain.State
-	until    time.Duration // open: its end; half-open: when a lease may be free
+	until    time.Duration // open: its end
 	fresh    bool          // kept up by the pulse
 	reading  chan struct{} // closed when the first read has ended; nil = none in the air
 	usedAt   time.Duration // as far as the pulse saw
@@ -28,11 +28,16 @@ type fleetView struct {
 func (v *fleetView) closed() bool { return v.state == domain.StateClosed || v.detached }
 
 // warm waits for one read when the copy was not kept up, within the budget. If
-// the store does not answer, the local layer decides alone.
+// the store does not answer, the local layer decides alone; a store that is down
+// is tried, for later calls.
 func (b *Breaker) warm(ctx context.Context, budget *Budget) {
+	if !b.shard.health.Up() {
+		b.shard.try(b.look)
+		return
+	}
 	left := budget.left(b.replica.config.StoreTimeout)
 	b.mu.Lock()
-	if b.fleet.fresh || left <= 0 || !b.shard.health.Up() {
+	if b.fleet.fresh || left <= 0 {
 		b.mu.Unlock()
 		return
 	}
@@ -62,22 +67,46 @@ func (b *Breaker) warm(ctx context.Context, budget *Budget) {
 func (b *Breaker) read(ctx context.Context, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, b.replica.config.StoreTimeout)
 	defer cancel()
-	in, out := [1]port.ID{b.id}, [1]port.View{}
-	b.replica.stores.Views.Read(ctx, in[:], out[:])
-	b.shard.record(out[0].Err)
-	b.take(out[0])
+	b.shard.record(b.look(ctx))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fleet.reading = nil
 	close(done)
 }
 
-// take brings the copy up to a view that was read or pushed.
+// look brings the copy up to the view in the store.
+func (b *Breaker) look(ctx context.Context) error {
+	in, out := [1]port.ID{b.id}, [1]port.View{}
+	b.replica.stores.Views.Read(ctx, in[:], out[:])
+	b.take(out[0])
+	return out[0].Err
+}
+
+// take brings the copy up to a view that was read.
 func (b *Breaker) take(v port.View) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
+	known := b.fleet.epoch
 	b.takeLocked(now, v)
+	b.leaseFree(now, v, known)
+}
+
+// pushed brings the copy up to a view that was published. At the beginning of
+// half-open each replica asks once: the fleet waits for those with traffic.
+func (b *Breaker) pushed(v port.View) {
+	if v.Epoch == 0 {
+		return // garbage: nothing of the kind is published
+	}
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.unlock(now)
+	known := b.fleet.epoch
+	b.takeLocked(now, v)
+	if known < v.Epoch && v.State == domain.StateHalfOpen {
+		b.probe.again = now + jitter(askSpread)
+	}
+	b.leaseFree(now, v, known)
 }
 
 // reply brings the copy up to a view that answered what this replica said.
@@ -90,11 +119,14 @@ func (b *Breaker) reply(v port.View) {
 
 // replyLocked requires that b.mu is held.
 func (b *Breaker) replyLocked(now time.Duration, v port.View) {
-	switch {
-	case errors.Is(v.Err, port.ErrAhead):
-		b.lost(now, port.View{})
+	if errors.Is(v.Err, port.ErrAhead) {
+		b.lost(now, port.View{Fresh: true}) // what we know cannot be: we forget it
 		return
-	case v.Err == nil && v.Foreign && !b.fleet.foreign:
+	}
+	if v.Err != nil {
+		return
+	}
+	if v.Foreign && !b.fleet.foreign {
 		b.replica.emit(domain.Event{
 			Kind: domain.EventSettings, Name: b.id.Name, Scope: domain.ScopeFleet,
 			Reason: "another replica's numbers for this breaker are in force",
@@ -122,37 +154,52 @@ func (b *Breaker) takeLocked(now time.Duration, v port.View) {
 	b.fleet.fresh = true
 }
 
-// adopt makes v the copy. When the fleet leaves closed, or comes back to it, it
-// takes over from the local layer.
+// adopt makes v the copy. It requires that b.mu is held.
 func (b *Breaker) adopt(now time.Duration, v port.View) {
-	old := b.fleet.state
-	if v.Epoch != b.fleet.epoch {
+	old, known, was := b.fleet.state, b.fleet.epoch, b.fleet.detached
+	b.fleet.epoch, b.fleet.state, b.fleet.detached = v.Epoch, v.State, false
+	b.fleet.until = now
+	if v.State == domain.StateOpen {
+		b.fleet.until += v.For
+	}
+	if v.Epoch != known {
 		b.probe.turn()
 	}
-	b.fleet.epoch, b.fleet.state = v.Epoch, v.State
-	b.fleet.until = now + v.For
-	b.fleet.detached = false
-	if v.State == old {
-		return
+	b.handOver(now, v, old, known, was)
+	if v.State != old {
+		b.replica.emit(domain.Event{
+			Kind: domain.EventBreaker, Name: b.id.Name, From: old, To: v.State,
+			Scope: domain.ScopeFleet, Epoch: v.Epoch, RetryAfter: v.For,
+		})
 	}
-	if old == domain.StateClosed || v.State == domain.StateClosed {
-		b.local.Absorb()
-		b.report.sent, b.report.bad = b.local.Evidence(now), false
-	}
-	b.replica.emit(domain.Event{
-		Kind: domain.EventBreaker, Name: b.id.Name, From: old, To: v.State,
-		Scope: domain.ScopeFleet, Epoch: v.Epoch, RetryAfter: v.For,
-	})
 }
 
-// lost follows the loss of the fleet's state. Where it was open, this replica's
-// own layer stays so up to the end that was known and a little more, so that a
-// flush is not a stampede.
+// handOver settles what becomes of the local layer and of what it told. The fleet
+// takes over when it leaves closed, comes back to it or is heard of again; also
+// when all that we missed lies between two closed views. When its state was lost
+// while the local layer decided, that goes on, and votes anew. It requires that
+// b.mu is held.
+func (b *Breaker) handOver(now time.Duration, v port.View, old domain.State, known uint64, detached bool) {
+	decided := old == domain.StateClosed || detached // by the local layer
+	moved := v.Epoch != known && known != 0
+	switch {
+	case moved && v.Fresh && decided:
+		b.forgetReport()
+	case detached, moved && v.State == domain.StateClosed, (old == domain.StateClosed) != (v.State == domain.StateClosed):
+		b.local.Absorb()
+		b.report.sent, b.report.opinion = b.local.Evidence(now), wellMeant
+	}
+}
+
+// lost follows the loss of the fleet's state. Where it was not closed, this
+// replica's own layer stays open up to the end that was known and a little
+// more, and then probes alone, so that a flush is not a stampede. It requires
+// that b.mu is held.
 func (b *Breaker) lost(now time.Duration, v port.View) {
 	b.replica.emit(domain.Event{Kind: domain.EventLost, Name: b.id.Name, Scope: domain.ScopeFleet, Epoch: v.Epoch})
-	wasOpen, end := b.fleet.state == domain.StateOpen && !b.fleet.detached, max(b.fleet.until, now)
+	held, end := !b.fleet.closed(), max(b.fleet.until, now)
 	b.adopt(now, v)
-	if wasOpen && v.State == domain.StateClosed {
+	if held && v.State == domain.StateClosed && end >= now+b.local.RetryAfter(now) {
 		b.local.HoldOpen(end + jitter(b.policy.RecoveryTimeout/10))
 	}
 }

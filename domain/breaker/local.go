@@ -175,8 +175,7 @@ func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
 	}
 	l.out = append(l.out[:at], l.out[at+1:]...)
 	switch o {
-	case domain.Success:
-		l.lastDep = now
+	case domain.Success: // no evidence of the trouble that opened it
 		if l.succeeded++; l.succeeded >= l.successes {
 			l.close()
 		}
@@ -229,9 +228,10 @@ func (l *Local) Absorb() {
 }
 
 // HoldOpen keeps the layer open until the given time, when the fleet's state
-// was lost while it was open: a flush must not be a stampede.
+// was lost while it was open: a flush must not be a stampede. It rests on no
+// calls of this replica's, and so is no opinion to tell the fleet.
 func (l *Local) HoldOpen(until time.Duration) {
-	l.until, l.byDep = until, true
+	l.until, l.byDep, l.lastDep = until, true, -l.window
 	l.turn(domain.StateOpen)
 }
 

@@ -2,9 +2,10 @@
 -- Twin, line for line where possible: domain/bucket State.Decide.
 --
 -- KEYS[k]  hash of one bucket; a hash slot each, so on a cluster one key a call
---            c  credits, integer; one µs earns `earn` of them, a token is worth `worth`
+--            c  credits, integer; one µs earns `earn` of them, a token is worth `worth`,
+--               and a full bucket holds `burst` tokens
 --            u  Unix µs at which all of this was true
---            p  whose numbers decide: "1:<version>:<earn>:<worth>:<full>", 1 = schema
+--            p  whose numbers decide: "1:<version>:<earn>:<worth>:<burst>", 1 = schema
 --            d  µs after u up to which turns are handed out; absent = 0
 --            x  µs for which other numbers were brought, and these were not; absent = 0
 --            b  the last bills charged, newest first, "<id>,<id>,…"; absent = none
@@ -37,7 +38,7 @@ if #ARGV == 6 then
   local e, w, f = string.match(ARGV[3], '^1:%d+:(%d+):(%d+):(%d+)$')
   local c, u, cost, count = tonumber(h[1] or ''), tonumber(h[2] or ''), tonumber(ARGV[5]), tonumber(ARGV[6])
   if h[3] == ARGV[3] and c and u and not (h[4] or h[5] or h[6]) and cost > 0 then
-    e, w, f = tonumber(e), tonumber(w), tonumber(f)
+    e, w, f = tonumber(e), tonumber(w), f * w
     local plain, taken = c >= 0 and c <= f and c % 1 == 0 and u >= 0 and u <= now and u % 1 == 0, math.abs(count) * cost * w
     c = (now - u) * e < f - c and c + (now - u) * e or f
     if plain and c >= taken and taken > 0 then
@@ -57,7 +58,7 @@ local args = ARGV
 -- rare makes the functions that few calls need: making one takes time, too.
 local read_rule, better, rescale, with_bill, keep
 local function rare()
-  -- read_rule reads "1:<version>:<earn>:<worth>:<full>"; else nil and what is wrong with it.
+  -- read_rule reads "1:<version>:<earn>:<worth>:<burst>"; else nil and what is wrong with it.
   function read_rule(p)
     local schema, v, e, w, f = string.match(p or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
     if schema ~= '1' then
@@ -65,7 +66,8 @@ local function rare()
       return nil, schema > 1 and 2 or 1
     end
     v, e, w, f = tonumber(v), tonumber(e), tonumber(w), tonumber(f)
-    if v > BIG or e < 1 or e > MAX or w < 1 or w > MAX or f < w or f > MAX or f % w ~= 0 then
+    f = w and f and f * w
+    if not (v and e and f) or v > BIG or e < 1 or e > MAX or w < 1 or f < w or f > MAX then
       return nil, 1
     end
     return {v = v, e = e, w = w, f = f}
@@ -111,11 +113,11 @@ local function rare()
   end
 
   -- keep writes a field that is there only when it says something.
-  function keep(key, field, value, none, old)
+  function keep(k, field, value, none, old)
     if value ~= none then
-      redis.call('HSET', key, field, value)
+      redis.call('HSET', KEYS[k], field, value)
     elseif old then
-      redis.call('HDEL', key, field)
+      redis.call('HDEL', KEYS[k], field)
     end
   end
 end
@@ -132,9 +134,9 @@ local function write(k, c, u, p, d, x, b, h, full_in)
   end
   if d > 0 or x > 0 or b ~= '' or h[4] or h[5] or h[6] then
     rare()
-    keep(KEYS[k], 'd', format('%.0f', d), '0', h[4])
-    keep(KEYS[k], 'x', format('%.0f', x), '0', h[5])
-    keep(KEYS[k], 'b', b, '', h[6])
+    keep(k, 'd', format('%.0f', d), '0', h[4])
+    keep(k, 'x', format('%.0f', x), '0', h[5])
+    keep(k, 'b', b, '', h[6])
   end
   redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
 end
@@ -144,7 +146,7 @@ local writes = {}
 for k = 1, last do
   local mark, p, e, w, f = string.match(args[at], '^(!?)(1:%d+:(%d+):(%d+):(%d+))$')
   local heal, asks = mark == '!', tonumber(args[at + 1])
-  e, w, f = tonumber(e), tonumber(w), tonumber(f)
+  e, w, f = tonumber(e), tonumber(w), f * w
   local mine, stored, foreign, changed, wrong = nil, nil, 0, false, 0
   local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b')
   if h.err then

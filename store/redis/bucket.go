@@ -77,11 +77,14 @@ func (s bucketStore) attempt(ctx context.Context, groups []group, in []port.Take
 		}
 		if callErr == nil {
 			s.clock.hear(numbers[1], sent)
-			if numbers[2] != 0 {
+			switch numbers[2] {
+			case 0:
+				callErr = s.readTake(numbers[3:], part, in, out)
+			case 1:
 				callErr = ErrStale
 				stale = append(stale, part...)
-			} else {
-				callErr = s.readTake(numbers[3:], part, in, out)
+			default:
+				callErr = ErrReply
 			}
 		}
 		if callErr != nil {

@@ -24,7 +24,7 @@ func (c *claims) of(r bucket.Rule) any {
 	if ok {
 		return text
 	}
-	text = fmt.Sprintf("1:%d:%d:%d:%d", r.Version, r.Earn, r.Worth, r.Full)
+	text = fmt.Sprintf("1:%d:%d:%d:%d", r.Version, r.Earn, r.Worth, r.Burst())
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.texts == nil {

@@ -254,3 +254,21 @@ func TestUnsafeReplicaName(t *testing.T) {
 		}
 	})
 }
+
+// In a pipeline, too: there a client does not tell each command when it is the
+// connection that was refused.
+func TestRefusedConnectionOfAPipeline(t *testing.T) {
+	t.Parallel()
+	server := redisserver.ForTest(t, "--requirepass", "right")
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Password: "wrong"})
+	t.Cleanup(func() { _ = client.Close() })
+	s := New(client, newFleet(), Options{})
+	in := manyBuckets(t, 2*bucketsPerScript)
+	out := make([]port.TakeReply, len(in))
+	s.Stores().Buckets.Take(t.Context(), in, out)
+	for i, got := range out {
+		if said := storeError(t, got.Err); !said.Config || !strings.HasPrefix(said.Err.Error(), "WRONGPASS") {
+			t.Fatalf("bucket %d: %+v; want WRONGPASS", i, got)
+		}
+	}
+}

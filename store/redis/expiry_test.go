@@ -83,12 +83,16 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 	onBoth(t, func(t *testing.T, client *redis.Client) {
 		for _, way := range ways {
 			t.Run(way.name, func(t *testing.T) {
-				f := newFixture(t, client)
-				if way.before != nil {
-					way.before(f)
+				var f *fixture
+				var life, late, meaning time.Duration
+				// Again where this machine was so busy that the key is gone before it is looked at.
+				for try := 0; try == 0 || late > 500*time.Millisecond && try < 10; try++ {
+					f = newHastyFixture(t, client)
+					if way.before != nil {
+						way.before(f)
+					}
+					life, late = f.life(f.bucketKey(), func() { way.write(f); meaning = f.meaning() })
 				}
-				life, late := f.life(f.bucketKey(), func() { way.write(f) })
-				meaning := f.meaning()
 				if life+late < meaning+time.Second {
 					t.Errorf("the key lives %v, its state means something for %v", life, meaning)
 				}
@@ -107,7 +111,7 @@ func TestCase08PeeksWriteNothing(t *testing.T) {
 	newer := ruleOf(t, 1000, 1000)
 	newer.Version = 2
 	onBoth(t, func(t *testing.T, client *redis.Client) {
-		f := newFixture(t, client)
+		f := newHastyFixture(t, client)
 		f.take(bucket.Ask{Count: 1})
 		f.take(bucket.Ask{Cost: 11, Count: 1}) // above the burst
 		if got := f.dump(f.bucketKey()); got != "none" {
@@ -140,7 +144,7 @@ func TestCase03ExpiryDecidesNothing(t *testing.T) {
 		t.Run(wait.String(), func(t *testing.T) {
 			t.Parallel()
 			server := miniredis.RunT(t)
-			f := newFixture(t, connect(t, server.Addr()))
+			f := newHastyFixture(t, connect(t, server.Addr()))
 			eternal := memory.New(memory.Options{Now: f.now}).Stores()
 			both := func(rule bucket.Rule, ask bucket.Ask) {
 				t.Helper()
@@ -167,7 +171,7 @@ func TestCase03ExpiryDecidesNothing(t *testing.T) {
 func TestCase05EvictedBucketsAreFull(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, client *redis.Client) {
-		f := newFixture(t, client)
+		f := newHastyFixture(t, client)
 		f.take(bucket.Ask{Cost: 10, Count: 1})
 		must(t, client.Del(t.Context(), f.bucketKey()).Err())
 		if got, want := f.take(takeOne()), (port.TakeReply{Granted: 1, Remaining: 9}); got != want {
@@ -183,7 +187,7 @@ func TestBreakersLiveAWeekLonger(t *testing.T) {
 	const week = 7 * 24 * time.Hour
 	policy := domain.CircuitBreaker{RecoveryTimeout: time.Hour, MaxHalfOpen: 2 * time.Hour}
 	onBoth(t, func(t *testing.T, client *redis.Client) {
-		f := newFixture(t, client)
+		f := newHastyFixture(t, client)
 		epoch := uint64(f.micro.Load())
 		ask := breaker.ProbeAsk{Replica: "a", Known: epoch + 1, Token: 1}
 		settled := ask
@@ -218,7 +222,7 @@ func TestBreakersLiveAWeekLonger(t *testing.T) {
 func TestMembersLiveAsLongAsTheLast(t *testing.T) {
 	t.Parallel()
 	onBoth(t, func(t *testing.T, client *redis.Client) {
-		f := newFixture(t, client)
+		f := newHastyFixture(t, client)
 		for _, beat := range []struct {
 			replica       string
 			lasting, want time.Duration

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"regexp"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -69,10 +70,33 @@ type fixture struct {
 
 func newFixture(t *testing.T, client *redis.Client) *fixture {
 	t.Helper()
+	f := newHastyFixture(t, client)
+	f.Store = patient(t, f.Store)
+	return f
+}
+
+// newHastyFixture is one whose keys live as long as they should.
+func newHastyFixture(t *testing.T, client *redis.Client) *fixture {
+	t.Helper()
 	f := &fixture{t: t, client: client}
 	f.micro.Store(1_795_000_000_000_000)
 	f.Store = New(client, newFleet(), Options{now: func() time.Time { return time.UnixMicro(f.micro.Load()) }})
 	return f
+}
+
+// patient keeps what s writes an hour longer. A server counts a key's life in
+// its own clock: where the test decides in another one, and this machine is
+// busy for a second, a key would be gone that is not yet full.
+func patient(t *testing.T, s *Store) *Store {
+	t.Helper()
+	margin := regexp.MustCompile(`(PEXPIRE.*) \+ 100[012]\)`)
+	for _, script := range []*script{s.take, s.step, s.beat} {
+		if !margin.MatchString(script.text) {
+			t.Fatalf("%s: no margin found", script.op)
+		}
+		*script = *newScript(script.op, margin.ReplaceAllString(script.text, "$1 + 3600000)"))
+	}
+	return s
 }
 
 func (f *fixture) move(d time.Duration) { f.micro.Add(d.Microseconds()) }

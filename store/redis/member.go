@@ -24,6 +24,9 @@ func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Dura
 	if err == nil {
 		n, err = calls[0].numbers()
 	}
+	if err == nil && n[2] < 0 {
+		err = ErrReply
+	}
 	if err != nil {
 		return 0, wrong(s.beat.op, "", timely(ctx, err))
 	}

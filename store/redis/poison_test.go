@@ -51,8 +51,8 @@ func fields(name string, good map[string]string, change ...string) poison {
 }
 
 func bucketPoisons() []poison {
-	good := map[string]string{"c": "0", "u": "1795000000000000", "p": "1:0:1:100000:1000000"}
-	bad := []poison{
+	good := map[string]string{"c": "0", "u": "1795000000000000", "p": "1:0:1:100000:10"}
+	return []poison{
 		text("poison"), text(""), list(),
 		fields("NaN", good, "c", "nan"),
 		fields("another NaN", good, "c", "-nan"),
@@ -70,12 +70,13 @@ func bucketPoisons() []poison {
 		fields("no rule", good, "p", "-"),
 		fields("a rule of words", good, "p", "1:a:b:c:d"),
 		fields("a rule too short", good, "p", "1:0:1"),
-		fields("a rule without schema", good, "p", "0:1:100000:1000000"),
-		fields("an older schema", good, "p", "0:0:1:100000:1000000"),
-		fields("a rule that earns nothing", good, "p", "1:0:0:100000:1000000"),
-		fields("a token worth nothing", good, "p", "1:0:1:0:1000000"),
-		fields("a bucket of no whole tokens", good, "p", "1:0:1:100000:1000001"),
-		fields("a bucket beyond 2^49", good, "p", "1:0:1:1:999999999999999999"),
+		fields("a rule without schema", good, "p", "0:1:100000:10"),
+		fields("an older schema", good, "p", "0:0:1:100000:10"),
+		fields("a rule that earns nothing", good, "p", "1:0:0:100000:10"),
+		fields("a token worth nothing", good, "p", "1:0:1:0:10"),
+		fields("a bucket of no tokens", good, "p", "1:0:1:100000:0"),
+		fields("a bucket beyond 2^49", good, "p", "1:0:1:1:562949953421313"),
+		fields("a rule without end", good, "p", "1:0:1:1:"+strings.Repeat("9", 400)),
 		fields("a turn too long", good, "d", "1000001"),
 		fields("a turn of the past", good, "d", "-1"),
 		fields("NaN as a turn", good, "d", "nan"),
@@ -84,7 +85,6 @@ func bucketPoisons() []poison {
 		fields("bills of words", good, "b", "1,2,x"),
 		fields("bills without end", good, "b", strings.Repeat("1,", 200)),
 	}
-	return bad
 }
 
 // What is not a bucket is an error once, and left as it is; the same replica's

@@ -32,7 +32,7 @@ func (c *call) numbers() ([]int64, error) {
 		}
 		n[i] = x
 	}
-	if len(n) < 3 || n[0] != schema {
+	if len(n) < 3 || n[0] != schema || n[1] <= 0 {
 		return nil, fmt.Errorf("%w: of %d items", ErrReply, len(n))
 	}
 	return n, nil

@@ -91,5 +91,27 @@ func send(ctx context.Context, to sender, calls []call, which []int) {
 	for _, i := range which {
 		_ = pipe.Process(ctx, calls[i].cmd)
 	}
-	_, _ = pipe.Exec(ctx) // also in the commands
+	sent, err := pipe.Exec(ctx)
+	for _, cmd := range sent {
+		if missed(err, cmd) {
+			cmd.SetErr(err)
+		}
+	}
+}
+
+// missed reports whether a pipeline failed with err and cmd does not know: when
+// a server refuses the connection itself, as with a wrong password, go-redis
+// leaves the commands without an error and without a reply.
+func missed(err error, cmd redis.Cmder) bool {
+	if err == nil || cmd.Err() != nil {
+		return false
+	}
+	switch c := cmd.(type) {
+	case once:
+		return c.Val() == nil
+	case *redis.TimeCmd:
+		return c.Val().IsZero()
+	default:
+		return false
+	}
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -18,7 +19,7 @@ import (
 type viewSource struct{ *Store }
 
 // The fields of a breaker that a view is made of.
-var viewFields = []string{"p", "e", "s", "t", "l", "y"} //nolint:gochecknoglobals // a constant list
+var viewFields = []string{"p", "e", "s", "t", "l", "y", "q"} //nolint:gochecknoglobals // a constant list
 
 // Read reads views by plain commands, in one pipeline: they cost the server a
 // fraction of a script, and a read replica may answer them.
@@ -48,9 +49,11 @@ func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.V
 	for i, id := range in {
 		rows[i] = pipe.HMGet(ctx, s.key(kindBreaker, id), viewFields...)
 	}
-	_, _ = pipe.Exec(ctx) // each command has its own error
-	err := clock.Err()
-	if err != nil {
+	_, err := pipe.Exec(ctx) // the first one of the commands'
+	if missed(err, clock) {
+		return nil, err
+	}
+	if err = clock.Err(); err != nil {
 		return nil, err
 	}
 	nowMicro := clock.Val().UnixMicro()
@@ -81,11 +84,13 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 		return port.View{}, err
 	}
 	var n [6]int64
-	if len(fields) != len(n) {
+	if len(fields) != len(n)+1 {
 		return port.View{}, ErrReply
 	}
-	for i, field := range fields {
-		text, _ := field.(string)
+	claim, _ := fields[0].(string)
+	leases, _ := fields[len(n)].(string)
+	for i := range n {
+		text, _ := fields[i].(string)
 		if i == 0 {
 			text, _, _ = strings.Cut(text, ":") // of the claim, the schema
 		}
@@ -96,15 +101,47 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 			return port.View{}, ErrNewer
 		}
 	}
-	return makeView(n[1], n[2], n[4]-max(nowMicro-n[3], 0), n[5]), nil
+	rest := n[4] - max(nowMicro-n[3], 0)
+	if n[2] == int64(domain.StateHalfOpen) {
+		rest = leaseFree(nowMicro, claim, leases)
+	}
+	return makeView(n[1], n[2], rest, n[5]), nil
 }
 
+// leaseFree is how long it takes at most until a probe lease is free, in µs, of
+// the fields p and q. What cannot be read is free: who asks finds out.
+func leaseFree(nowMicro int64, claim, leases string) int64 {
+	const probesAt = 7 // "<schema>:<version>:<min replicas>: …", as breaker.Rules.Numbers
+	numbers := strings.Split(claim, ":")
+	if len(numbers) <= probesAt {
+		return 0
+	}
+	probes, _ := strconv.Atoi(numbers[probesAt])
+	out := strings.Split(strings.TrimSuffix(leases, ";"), ";")
+	if leases == "" || len(out) < probes {
+		return 0
+	}
+	first := int64(math.MaxInt64)
+	for _, lease := range out { // "<token>:<at>:<for>:<replica>"
+		parts := strings.Split(lease, ":")
+		if len(parts) < 4 {
+			return 0
+		}
+		at, _ := strconv.ParseInt(parts[1], 10, 64)
+		lasts, _ := strconv.ParseInt(parts[2], 10, 64)
+		first = min(first, max(lasts-max(nowMicro-at, 0), 0))
+	}
+	return first
+}
+
+// makeView makes a view of its numbers; rest is how long an open breaker stays
+// so, or until a half-open one may have a free lease, in µs.
 func makeView(epoch, state, rest, fresh int64) port.View {
 	if state < 0 || state > int64(domain.StateOpen) || epoch <= 0 {
 		return port.View{}
 	}
 	v := port.View{Epoch: uint64(epoch), State: domain.State(state), Fresh: fresh != 0}
-	if v.State == domain.StateOpen {
+	if v.State != domain.StateClosed {
 		v.For = micros(max(rest, 0))
 	}
 	return v

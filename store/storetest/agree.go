@@ -3,6 +3,8 @@ package storetest
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -137,7 +139,7 @@ func (tp *tape) take() *operation {
 			home = tp.IntN(3)
 		}
 		in[i] = port.TakeRequest{
-			Bucket: port.ID{Name: "limit", Key: fmt.Sprint(home)},
+			Bucket: port.ID{Name: "limit", Key: strconv.Itoa(home)},
 			Rule:   tp.rules[home*3+tp.IntN(3)*min(tp.IntN(8), 1)],
 			Ask:    bucket.Ask{Cost: int64(tp.IntN(7)), Count: int64(1 + tp.IntN(4)), Turn: tp.IntN(2) == 0},
 		}
@@ -229,14 +231,11 @@ func (tp *tape) read() *operation {
 		t.Helper()
 		out := make([]port.View, len(ids))
 		s.Views.Read(t.Context(), ids, out)
-		text := ""
+		var text strings.Builder
 		for i := range out {
-			if out[i].State == domain.StateHalfOpen {
-				out[i].For = 0 // a plain read need not know the leases
-			}
-			text += viewText(out[i]) + "; "
+			text.WriteString(viewText(out[i]) + "; ")
 		}
-		return text
+		return text.String()
 	}}
 }
 

@@ -413,7 +413,7 @@ func claimStories() []breakerStory {
 		{"looking brings a claim too", "a probe is asked for under its asker's numbers", older, then(tripped(), []breakerStep{
 			{30 * second, asks("a", 1).under(newer), leased(10*second, 30*second, 10*second)},
 			{0, asks("b", 2), foreignTo(halfOpen(30*second, 10*second))},
-			{0, reads(), halfOpen(30*second, 0)},
+			{time.Second, reads(), halfOpen(30*second, 9*second)},
 		})},
 		{"lost state takes the numbers of who finds out", "there are no others", older, []breakerStep{
 			{0, well("a").under(newer), fresh(0)},

@@ -9,7 +9,7 @@
 // them: refusals, and how long a call waited for the store.
 //
 // The parent has the service (the downstream), the store unless one is given,
-// and a relay in front of the store that counts what passes. Parent and replicas
-// talk in lines of JSON over pipes. A replica is this same program, started
-// again with [ReplicaCommand]; it ends when its parent does, however that ends.
+// and the door to the store, where it counts what comes in. Parent and replicas
+// talk in lines of JSON over pipes. A replica is this same program, started again
+// with [ReplicaCommand]; it ends when its parent does, however that ends.
 package demo

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
+	"net"
 	"strings"
 	"time"
 
@@ -20,22 +21,21 @@ import (
 // ErrUnreachable says that the Redis that was named does not answer.
 var ErrUnreachable = errors.New("cannot reach Redis")
 
-var errNoCommand = errors.New("not a command")
-
 // reachTimeout is how long Redis may take for its first answer.
 const reachTimeout = 3 * time.Second
 
 // A shared store is the Redis of one run: the one that was named, under a
 // namespace of its own, or one in this process. The replicas reach it through
-// the relay; the parent looks at it directly.
+// the door, the parent directly.
 type sharedStore struct {
 	name     string // for people
 	fleet    string // the namespace
 	options  *redis.Options
 	embedded *miniredis.Miniredis // nil: the one that was named
-	client   *redis.Client
-	ports    port.Stores
-	relay    *relay
+	client   *redis.Client        // the parent's
+	ports    port.Stores          // over client
+	relay    *relay               // nil: embedded
+	door     *door                // nil: it was never reached
 }
 
 // openStore reaches the Redis at url, or starts one for "". It must be closed.
@@ -45,24 +45,33 @@ func openStore(ctx context.Context, url string) (s *sharedStore, err error) {
 	if url == "" {
 		s.name = "embedded"
 		s.embedded = miniredis.NewMiniRedis()
-		if err := s.embedded.StartAddr("127.0.0.1:0"); err != nil {
-			return nil, err
-		}
-		url = "redis://" + s.embedded.Addr()
-	}
-	if s.options, err = parseURL(url); err != nil {
+		s.options = &redis.Options{Dialer: func(context.Context, string, string) (net.Conn, error) { return s.embedded.Dial() }}
+	} else if s.options, err = parseURL(url); err != nil {
 		return nil, err
 	}
+	s.options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	s.client = redis.NewClient(s.options)
 	s.ports = redisstore.New(s.client, s.fleet, redisstore.Options{}).Stores()
-	if err := s.reach(ctx); err != nil {
-		return nil, errors.Join(err, s.close(ctx))
+	if err = s.reach(ctx); err == nil {
+		s.door, err = openDoor(ctx, s.server(ctx))
 	}
-	if s.relay, err = startRelay(ctx, s.options.Network, s.options.Addr, s.options.TLSConfig); err != nil {
+	if err != nil {
 		return nil, errors.Join(err, s.close(ctx))
 	}
 	return s, nil
 }
+
+// server is what serves those who come in by the door.
+func (s *sharedStore) server(ctx context.Context) func(net.Conn) {
+	if s.embedded != nil {
+		return s.embedded.Server().ServeConn
+	}
+	s.relay = newRelay(ctx, s.options.Network, s.options.Addr, s.options.TLSConfig)
+	return s.relay.serve
+}
+
+// commands is how many commands the replicas have sent.
+func (s *sharedStore) commands() int64 { return s.door.commands.Load() }
 
 // parseURL reads a URL, or host:port. It does not repeat the URL in errors,
 // since that may hold a password.
@@ -74,7 +83,6 @@ func parseURL(url string) (*redis.Options, error) {
 	if err != nil {
 		return nil, errors.New("--redis: not a URL such as redis://user:password@host:6379/0")
 	}
-	options.MaintNotificationsConfig = &maintnotifications.Config{Mode: maintnotifications.ModeDisabled}
 	return options, nil
 }
 
@@ -90,7 +98,7 @@ func (s *sharedStore) reach(ctx context.Context) error {
 // forReplicas says how replicas reach the store.
 func (s *sharedStore) forReplicas() store {
 	return store{
-		Addr: s.relay.addr(), Username: s.options.Username, Password: s.options.Password,
+		Addr: s.door.addr(), Username: s.options.Username, Password: s.options.Password,
 		DB: s.options.DB, Protocol: s.options.Protocol,
 	}
 }
@@ -98,8 +106,11 @@ func (s *sharedStore) forReplicas() store {
 // close removes what the run left behind, its own keys only, and ends the rest.
 func (s *sharedStore) close(ctx context.Context) error {
 	var errs []error
+	if s.door != nil {
+		errs = append(errs, s.door.close(), s.clean(ctx))
+	}
 	if s.relay != nil {
-		errs = append(errs, s.relay.close(), s.clean(ctx))
+		s.relay.close()
 	}
 	errs = append(errs, s.client.Close())
 	if s.embedded != nil {

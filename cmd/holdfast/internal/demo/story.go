@@ -166,7 +166,7 @@ func (s *story) end(ctx context.Context) (err error) {
 	}
 	s.evidence.arrivals = s.cast.downstream.all()
 	s.evidence.history, _ = s.cast.watcher.all()
-	s.evidence.commands = s.cast.store.relay.count()
+	s.evidence.commands = s.cast.store.commands()
 	return nil
 }
 
