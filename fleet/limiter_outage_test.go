@@ -177,12 +177,10 @@ func TestTheStoreComesBackWhileNobodyAsks(t *testing.T) {
 func TestRecoveryIsNoFlood(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, stores := newFaulty(memory.New(memory.Options{}).Stores())
-		var limiters []*fleet.Limiter
-		var replicas []*watched
-		for range 20 {
-			r := join(t, stores, fleet.Config{})
-			replicas = append(replicas, r)
-			limiters = append(limiters, r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(100_000), Outage: domain.OutageClosed}))
+		replicas, limiters := make([]*watched, 20), make([]*fleet.Limiter, 20)
+		for i := range replicas {
+			replicas[i] = join(t, stores, fleet.Config{})
+			limiters[i] = replicas[i].limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(100_000), Outage: domain.OutageClosed})
 		}
 		store.set(isBroken)
 		for i, r := range replicas {
@@ -313,11 +311,11 @@ func TestABudgetIsOneStoreTimeoutForAll(t *testing.T) {
 		store, stores := newFaulty(memory.New(memory.Options{}).Stores())
 		stores.Members = nil
 		r := join(t, stores, fleet.Config{})
-		var limiters []*fleet.Limiter
-		for i := range 5 {
-			limiters = append(limiters, r.limiter(domain.RateLimit{
+		limiters := make([]*fleet.Limiter, 5)
+		for i := range limiters {
+			limiters[i] = r.limiter(domain.RateLimit{
 				Name: fmt.Sprint("limit", i), Limit: domain.PerHour(1000), Outage: domain.OutageClosed,
-			}))
+			})
 		}
 		store.set(func(ctx context.Context, execute func()) error {
 			select {
@@ -560,14 +558,15 @@ func TestColdStartWithTheStoreDown(t *testing.T) {
 	}
 }
 
-// shared makes a fleet of n replicas on one store that can fail.
-func shared(t *testing.T, n int, limit domain.Limit, outage domain.Outage) (*faulty, []*watched, []*fleet.Limiter) {
+// shared makes a fleet of n replicas on one store that can fail, with a limit
+// that is shared out in an outage.
+func shared(t *testing.T, n int, limit domain.Limit) (*faulty, []*watched, []*fleet.Limiter) {
 	t.Helper()
 	store, stores := newFaulty(byFlights(memory.New(memory.Options{}).Stores()))
 	replicas, limiters := make([]*watched, n), make([]*fleet.Limiter, n)
 	for i := range n {
 		replicas[i] = join(t, stores, fleet.Config{})
-		limiters[i] = replicas[i].limiter(domain.RateLimit{Name: "api", Limit: limit, Outage: outage})
+		limiters[i] = replicas[i].limiter(domain.RateLimit{Name: "api", Limit: limit})
 		_ = peek(t, limiters[i], "")
 	}
 	time.Sleep(6 * time.Second) // all have seen each other
@@ -584,7 +583,7 @@ func shared(t *testing.T, n int, limit domain.Limit, outage domain.Outage) (*fau
 func TestLocalShare(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 4
-		store, replicas, limiters := shared(t, n, domain.PerSecond(40).WithBurst(20), domain.OutageLocalShare)
+		store, replicas, limiters := shared(t, n, domain.PerSecond(40).WithBurst(20))
 		l := limiters[0]
 		local := func() (admitted int) {
 			for {
@@ -648,7 +647,7 @@ func TestLocalShare(t *testing.T) {
 // store that loses 5 % of its replies is no source of tokens.
 func TestLostRepliesEarnNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, replicas, limiters := shared(t, 2, domain.PerSecond(100), domain.OutageLocalShare)
+		store, replicas, limiters := shared(t, 2, domain.PerSecond(100))
 		seen := &envelope{limit: domain.PerSecond(100)}
 		var calls atomic.Int64
 		store.set(func(ctx context.Context, execute func()) error {
@@ -661,7 +660,7 @@ func TestLostRepliesEarnNothing(t *testing.T) {
 		for start := time.Now(); time.Since(start) < 20*time.Second; time.Sleep(time.Millisecond) {
 			for _, l := range limiters {
 				if allow(t, l, "").Allowed {
-					seen.admit(time.Now(), 1)
+					seen.admit()
 				}
 			}
 		}
@@ -678,7 +677,7 @@ func TestLostRepliesEarnNothing(t *testing.T) {
 // debt, so that it is possible at all.
 func TestACostAboveTheLocalBurst(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		store, replicas, limiters := shared(t, 4, domain.PerSecond(40).WithBurst(20), domain.OutageLocalShare)
+		store, replicas, limiters := shared(t, 4, domain.PerSecond(40).WithBurst(20))
 		l := limiters[0]
 		store.set(isBroken)
 		bringDown(t, replicas[0], l, "")
@@ -871,7 +870,7 @@ func TestAFleetInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const n = 8
 		limit := domain.PerSecond(80).WithBurst(40)
-		store, _, limiters := shared(t, n, limit, domain.OutageLocalShare)
+		store, _, limiters := shared(t, n, limit)
 		seen := &envelope{limit: limit}
 		var all sync.WaitGroup
 		end := time.Now().Add(12 * time.Second)
@@ -880,7 +879,7 @@ func TestAFleetInAnOutage(t *testing.T) {
 				for time.Now().Before(end) {
 					d := allow(t, l, "")
 					if d.Allowed {
-						seen.admit(time.Now(), 1)
+						seen.admit()
 					}
 					time.Sleep(time.Millisecond)
 				}
@@ -941,6 +940,10 @@ func TestAMemoryStoreThatIsFull(t *testing.T) {
 					if full < 100 {
 						t.Errorf("only %d of 200 keys found the store full", full)
 					}
+					if d := allow(t, l, "key0"); !d.Allowed || d.Degraded {
+						t.Errorf("a key that was there: %+v; want the store's decision", d)
+					}
+					r.wantKinds()
 				})
 			})
 		}

@@ -169,11 +169,13 @@ func TestATokenIsHandedOver(t *testing.T) {
 		{
 			"two gifts, the small one first finds nobody aboard",
 			[]caller{{1, true, false}, {4, true, false}, {3, false, true}},
-			[]caller{{1, false, true}}, 5, 0,
+			[]caller{{1, false, true}},
+			5, 0,
 		},
 		{
 			"two gifts, the small one finds nobody at all",
-			[]caller{{1, true, false}, {4, true, false}, {3, false, true}}, nil, 5, 0,
+			[]caller{{1, true, false}, {4, true, false}, {3, false, true}},
+			nil, 5, 0,
 		},
 	} {
 		t.Run(row.name, func(t *testing.T) {
@@ -232,9 +234,9 @@ func TestEveryoneIsAnsweredWithinStoreTimeout(t *testing.T) {
 		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(1000), Outage: domain.OutageClosed})
 		allow(t, l, "")
 		store.set(isSilent)
-		var askers []*asker
-		for range 30 {
-			askers = append(askers, ask(t, l, 1))
+		askers := make([]*asker, 30)
+		for i := range askers {
+			askers[i] = ask(t, l, 1)
 			time.Sleep(9 * time.Millisecond)
 		}
 		time.Sleep(storeTimeout)
@@ -337,7 +339,7 @@ func TestADenialIsRememberedForASecondAtMost(t *testing.T) {
 			if n := store.asked.Load() - calls; n != 0 {
 				t.Errorf("round %d: asked again after less than 1 s", i)
 			}
-			time.Sleep(1)
+			time.Sleep(time.Nanosecond)
 			allow(t, l, "")
 			if n := store.asked.Load() - calls; n != 1 {
 				t.Errorf("round %d: %d store calls after 1 s; want 1", i, n)
@@ -486,7 +488,7 @@ func TestHungryReplicas(t *testing.T) {
 							d := allow(t, l, "")
 							if d.Allowed {
 								got[i].Add(1)
-								seen.admit(time.Now(), 1)
+								seen.admit()
 							}
 							time.Sleep(d.RetryAfter)
 						}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"math/rand/v2"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -18,11 +19,24 @@ type shard struct {
 	replica *Replica
 	health  outage.Health
 	flights *flight.Shard[*lane, int64, answer]
+	trouble atomic.Pointer[downError] // the last failure
+
+	edges sync.Mutex    // keeps changes of health and what is told of them in one order
+	loud  time.Duration // when the store was last found misconfigured; 0 = never
 
 	mu      sync.Mutex
 	debtors map[*lane]struct{} // admitted calls while the store was out of reach
-	loud    bool               // a misconfiguration was told, and holds on
 }
+
+// A downError says why the store is not even asked.
+type downError struct {
+	config bool
+	err    error
+}
+
+func (e *downError) Error() string { return "it did not answer lately: " + e.err.Error() }
+
+func (e *downError) Unwrap() error { return e.err }
 
 // shardOf returns the shard of an entity, by the store's own sharding where it
 // has one.
@@ -69,44 +83,68 @@ func (s *shard) record(err error) {
 	if s.replica.ctx.Err() != nil {
 		return // the replica is closing: that is no fault of the store
 	}
-	if ok && trouble.Config {
-		s.misconfigured(trouble)
+	down := &downError{err: err}
+	if ok {
+		down.config, down.err = trouble.Config, trouble.Err
 	}
-	if s.health.Failed(s.replica.clock.now(), rand.Float64()) {
-		s.replica.config.Logger.Warn("holdfast: store down", "error", err)
+	s.trouble.Store(down)
+	now := s.replica.clock.now()
+	s.edges.Lock()
+	defer s.edges.Unlock()
+	if down.config {
+		s.misconfigured(now, err)
+	}
+	if s.health.Failed(now, rand.Float64()) {
 		s.replica.emit(domain.Event{Kind: domain.EventStoreDown, Reason: err.Error()})
 	}
 }
 
 func (s *shard) answered() {
-	s.mu.Lock()
-	s.loud = false
-	s.mu.Unlock()
-	if !s.health.Answered() {
-		return
+	s.edges.Lock()
+	if s.health.Answered() {
+		s.replica.emit(domain.Event{Kind: domain.EventStoreUp})
 	}
-	s.replica.emit(domain.Event{Kind: domain.EventStoreUp})
+	s.edges.Unlock()
 	s.collect()
 }
 
-// misconfigured is loud, once: it does not mend itself.
-func (s *shard) misconfigured(err *domain.StoreError) {
-	s.mu.Lock()
-	first := !s.loud
-	s.loud = true
-	s.mu.Unlock()
-	if first {
-		s.replica.config.Logger.Error("holdfast: the store is misconfigured", "error", err)
+// quietFor is for how long something must not have been seen before it is told
+// again.
+const quietFor = time.Minute
+
+// misconfigured is loud, once: it does not mend itself, and a store on which
+// only some rights are missing goes up and down. It requires that s.edges is
+// held.
+func (s *shard) misconfigured(now time.Duration, err error) {
+	if s.loud == 0 || now-s.loud > quietFor {
 		s.replica.emit(domain.Event{Kind: domain.EventStoreConfig, Reason: err.Error()})
 	}
+	s.loud = max(now, 1)
 }
 
-// collect lets every lane that owes fly once, to pay.
+// misconfiguredDown reports whether the store is down for want of rights.
+func (s *shard) misconfiguredDown() bool {
+	down := s.trouble.Load()
+	return down != nil && down.config && !s.health.Up()
+}
+
+// collectMost is how many lanes are asked to pay after one answer: about those
+// that can fly before the next.
+const collectMost = 256
+
+// collect lets lanes that owe fly, to pay. Each answer of the store collects
+// some more, until nobody owes.
 func (s *shard) collect() {
 	s.mu.Lock()
-	owing := make([]*lane, 0, len(s.debtors))
+	if len(s.debtors) == 0 {
+		s.mu.Unlock()
+		return
+	}
+	owing := make([]*lane, 0, min(len(s.debtors), collectMost))
 	for l := range s.debtors {
-		owing = append(owing, l)
+		if owing = append(owing, l); len(owing) == collectMost {
+			break
+		}
 	}
 	s.mu.Unlock()
 	for _, l := range owing {

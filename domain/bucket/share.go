@@ -20,16 +20,21 @@ func (s *Share) Earn(r Rule, replicas int, elapsedMicro int64) {
 	s.credits = min(s.credits+r.Earn*min(max(elapsedMicro, 0), toFull), s.full())
 }
 
-// adopt keeps the whole tokens when the rule or the number of replicas changed.
+// adopt keeps the whole tokens when the rule or the number of replicas changed,
+// and of a debt, rounded up, no more than a burst.
 func (s *Share) adopt(r Rule, replicas int64) {
 	if s.rule == r && s.count == replicas {
 		return
 	}
+	tokens := int64(0)
 	if s.count > 0 {
-		s.credits = s.credits / (s.rule.Worth * s.count) * r.Worth * replicas
+		tokens = s.credits / s.token()
+		if s.credits%s.token() < 0 {
+			tokens--
+		}
 	}
 	s.rule, s.count = r, replicas
-	s.credits = min(s.credits, s.full())
+	s.credits = min(max(tokens, -r.Burst()), s.full()/s.token()) * s.token()
 }
 
 // full is the capacity: the burst divided by the replicas, at least one token.

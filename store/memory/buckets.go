@@ -75,7 +75,7 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 	}
 	if err != nil {
 		for i := range out {
-			out[i] = port.TakeReply{Err: &domain.StoreError{Op: "bucket take", Name: in[i].Bucket.Name, Err: err}}
+			out[i] = port.TakeReply{Err: failed(in[i].Bucket, err)}
 		}
 		return
 	}
@@ -88,6 +88,12 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 	for i := range answers {
 		out[i] = reply(answers[i], foreign)
 	}
+}
+
+// failed is the error of a bucket that could not be decided. That there is no
+// room for it is its own trouble: the others are decided.
+func failed(id port.ID, err error) error {
+	return &domain.StoreError{Op: "bucket take", Name: id.Name, Entity: err == errFull, Err: err} //nolint:errorlint // as lock returns it
 }
 
 func reply(a bucket.Answer, foreign bool) port.TakeReply {
@@ -154,7 +160,7 @@ type bound struct {
 func (b *bound) Take(ask bucket.Ask) port.TakeReply {
 	e, err := b.lock()
 	if err != nil {
-		return port.TakeReply{Err: &domain.StoreError{Op: "bucket take", Name: b.id.Name, Err: err}}
+		return port.TakeReply{Err: failed(b.id, err)}
 	}
 	asks, answers := [1]bucket.Ask{ask}, [1]bucket.Answer{}
 	foreign := e.state.Decide(b.store.now(), b.rule, asks[:], answers[:])

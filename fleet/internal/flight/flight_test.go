@@ -36,7 +36,7 @@ type airport struct {
 
 // A ride is one call of Fly. It is over when the test lands it, or its ctx ends.
 type ride struct {
-	ctx     context.Context
+	ctx     context.Context //nolint:containedctx // what Fly was given
 	flights []*testFlight
 	landing chan struct{}
 }
@@ -341,9 +341,10 @@ func TestATimeoutEndsEveryoneBehind(t *testing.T) {
 // crowd makes a lane on which nobody flies alone: its last flight had two aboard.
 func (a *airport) crowd(key string) *testLane {
 	l := a.lane(key)
-	callers := []*caller{a.ask(l, 1)}
+	callers := make([]*caller, 3)
+	callers[0] = a.ask(l, 1)
 	r := a.next()
-	callers = append(callers, a.ask(l, 2), a.ask(l, 3))
+	callers[1], callers[2] = a.ask(l, 2), a.ask(l, 3)
 	r.land()
 	a.next().land()
 	for i, c := range callers {
@@ -648,10 +649,10 @@ func TestManyLanesRideTogether(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAirport(t, nil)
 		const lanes = 600
-		var callers []*caller
+		callers := make([]*caller, lanes)
 		rides := []*ride{}
 		for i := range lanes {
-			callers = append(callers, a.ask(a.lane("x"), i))
+			callers[i] = a.ask(a.lane("x"), i)
 			if i < 2 {
 				rides = append(rides, a.next())
 			}

@@ -1,0 +1,141 @@
+package bucket
+
+import (
+	"math/big"
+	"testing"
+
+	"pgregory.net/rapid"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
+
+// A share starts empty, and earns the limit divided by the replicas.
+func TestShareStartsEmpty(t *testing.T) {
+	t.Parallel()
+	rule := ruleOf(t, domain.PerSecond(10))
+	var s Share
+	s.Earn(rule, 4, 0)
+	for i, step := range []struct {
+		elapsed, cost int64
+		ok            bool
+		retry         int64
+		why           string
+	}{
+		{0, 1, false, 400_000, "a token takes four times as long with four replicas"},
+		{399_999, 1, false, 1, "and not a µs less"},
+		{1, 1, true, 0, "then it is there"},
+		{1_000_000_000, 2, true, 0, "a quarter of the burst, two tokens, is saved up"},
+		{0, 1, false, 400_000, "and no more"},
+		{800_000, 10, true, 0, "a cost above the share passes when it is full"},
+		{3_200_000, 1, false, 400_000, "and is then paid off, eight tokens"},
+		{400_000, 1, true, 0, "before the next"},
+	} {
+		s.Earn(rule, 4, step.elapsed)
+		if ok, retry := s.Take(step.cost); ok != step.ok || retry != step.retry {
+			t.Fatalf("step %d: Take(%d) = %v, %d; want %v, %d: %s", i, step.cost, ok, retry, step.ok, step.retry, step.why)
+		}
+	}
+}
+
+// Between outages a share is kept, and not refilled.
+func TestShareIsKeptBetweenOutages(t *testing.T) {
+	t.Parallel()
+	rule := ruleOf(t, domain.PerSecond(10))
+	var s Share
+	s.Earn(rule, 1, 300_000)
+	s.Take(2)
+	s.Earn(rule, 1, 0) // the next outage begins
+	if ok, _ := s.Take(2); ok {
+		t.Error("two tokens are there; want the one that was left")
+	}
+	if ok, _ := s.Take(1); !ok {
+		t.Error("the token that was left is gone")
+	}
+}
+
+// A share never gives more than it has earned, except that a cost above its
+// capacity passes into debt when it is full; and it never has more than its part
+// of the burst.
+func TestShareIsBounded(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		rule := anyRule(t, "rule")
+		replicas := rapid.IntRange(1, 100).Draw(t, "replicas")
+		var s Share
+		elapsed, taken, over := int64(0), new(big.Int), int64(0)
+		capacity := max(rule.Burst()/int64(replicas), 1)
+		for range rapid.IntRange(1, 50).Draw(t, "takes") {
+			pause := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, 2*rule.TokenMicro()*int64(replicas))).Draw(t, "pause")
+			elapsed += pause
+			s.Earn(rule, replicas, pause)
+			cost := rapid.OneOf(rapid.Just(int64(1)), rapid.Int64Range(1, rule.Burst())).Draw(t, "cost")
+			ok, retry := s.Take(cost)
+			if ok {
+				taken.Add(taken, big.NewInt(cost))
+				over = max(over, cost-capacity)
+			} else {
+				later := s
+				if later.Earn(rule, replicas, retry-1); later.credits >= min(cost, capacity)*later.token() {
+					t.Fatalf("cost %d would be there a µs before %d", cost, retry)
+				}
+				later.Earn(rule, replicas, 1)
+				if ok, _ := later.Take(cost); !ok {
+					t.Fatalf("cost %d is not there after %d µs", cost, retry)
+				}
+			}
+			if s.credits > capacity*s.token() {
+				t.Fatalf("%d credits; want at most %d tokens", s.credits, capacity)
+			}
+		}
+		spent := taken.Mul(taken, big.NewInt(rule.Worth)) // in 1/replicas of credits
+		spent.Mul(spent, big.NewInt(int64(replicas)))
+		earned := new(big.Int).Mul(big.NewInt(elapsed), big.NewInt(rule.Earn))
+		earned.Add(earned, new(big.Int).Mul(big.NewInt(over*rule.Worth), big.NewInt(int64(replicas))))
+		if spent.Cmp(earned) > 0 {
+			t.Fatalf("%d taken of %d earned", spent, earned)
+		}
+	})
+}
+
+// A change of the limit or of the replicas keeps at most the tokens that were
+// there, and a debt no smaller than it was, up to a burst.
+func TestShareNeverMintsAtAChange(t *testing.T) {
+	t.Parallel()
+	rapid.Check(t, func(t *rapid.T) {
+		from, to := anyRule(t, "from"), anyRule(t, "to")
+		before, after := rapid.IntRange(1, 50).Draw(t, "before"), rapid.IntRange(1, 50).Draw(t, "after")
+		var s Share
+		earned := rapid.OneOf(rapid.Just(int64(1)<<60), rapid.Int64Range(0, 3*from.TokenMicro()*int64(before)))
+		s.Earn(from, before, earned.Draw(t, "earned"))
+		s.Take(rapid.Int64Range(1, from.Burst()).Draw(t, "cost"))
+		had := big.NewRat(s.credits, s.token())
+		s.Earn(to, after, 0)
+		if has := big.NewRat(s.credits, s.token()); has.Cmp(had) > 0 && has.Cmp(big.NewRat(-to.Burst(), 1)) > 0 {
+			t.Fatalf("%s tokens became %s", had.FloatString(3), has.FloatString(3))
+		}
+	})
+}
+
+// However many replicas are cut off, together they admit no more than the limit
+// earns, and a token each.
+func TestSharesTogetherAreTheLimit(t *testing.T) {
+	t.Parallel()
+	rule := ruleOf(t, domain.PerSecond(1000).WithBurst(100))
+	const replicas, seconds = 7, 60
+	total := int64(0)
+	for range replicas {
+		var s Share
+		for range seconds * 1000 {
+			s.Earn(rule, replicas, 1000)
+			for {
+				if ok, _ := s.Take(1); !ok {
+					break
+				}
+				total++
+			}
+		}
+	}
+	if total > seconds*1000 || total < seconds*1000-replicas {
+		t.Errorf("%d replicas admitted %d in %d s; want %d", replicas, total, seconds, seconds*1000)
+	}
+}
