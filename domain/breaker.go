@@ -87,8 +87,9 @@ type CircuitBreaker struct {
 	// ProbeLease is how long a probe may take; after that its lease is void
 	// and it counts as failed. Defaults to 10 s.
 	ProbeLease time.Duration
-	// MaxHalfOpen ends a half-open state that its probes do not decide.
-	// Defaults to RecoveryTimeout.
+	// MaxHalfOpen ends a half-open state that its probes do not decide: it is
+	// open again then, if any of them ended. Longer than ProbeLease, it outlasts
+	// a replica that was killed with its probe. Defaults to RecoveryTimeout.
 	MaxHalfOpen time.Duration
 	// Sharing says whose opinions open the fleet. Defaults to ShareQuorum.
 	Sharing Sharing

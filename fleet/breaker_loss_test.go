@@ -142,6 +142,61 @@ func TestCase52LostWhileHalfOpen(t *testing.T) {
 	})
 }
 
+// TestHoldingOpenIsNoVote: replicas that were well all the time, and hold their
+// layer open because the fleet's state was lost, do not open the fleet by that.
+func TestHoldingOpenIsNoVote(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		nodes := w.nodes(5, domain.CircuitBreaker{Quorum: 0.2})
+		for range 50 {
+			for _, n := range nodes {
+				_ = n.call(domain.Success)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, n := range nodes[:2] {
+			n.calls(domain.DefaultFailureThreshold, domain.Failure)
+		}
+		synctest.Wait()
+		nodes[4].wantFleet(domain.StateOpen)
+		w.flush()
+		for range 50 {
+			for _, n := range nodes {
+				_ = n.call(domain.Success)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, n := range nodes {
+			n.wantState(domain.StateOpen, domain.ScopeReplica)
+			n.wantFleet(domain.StateClosed)
+		}
+	})
+}
+
+// TestLossDoesNotShortenAnOwnTrip: a replica that is in trouble for longer than
+// the fleet was to be open stays so.
+func TestLossDoesNotShortenAnOwnTrip(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		nodes := w.nodes(3, domain.CircuitBreaker{})
+		meet(nodes...)
+		own := nodes[2]
+		own.calls(domain.DefaultFailureThreshold, domain.LocalFailure)
+		time.Sleep(30 * time.Second)
+		own.patient().Report(domain.LocalFailure) // for a minute now
+		trip(nodes[:2]...)
+		own.wantFleet(domain.StateOpen)
+		w.flush()
+		for range 500 {
+			if err := own.call(domain.LocalFailure); err == nil {
+				t.Fatal("a call passed before the minute was over")
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		own.wantFleet(domain.StateClosed)
+	})
+}
+
 // TestLostWhileCutOff: a replica that lost the store first, and then learns that
 // the store lost its state, keeps what it learnt alone.
 func TestLostWhileCutOff(t *testing.T) {

@@ -161,6 +161,39 @@ func TestStoreDownAtTheEndOfOpen(t *testing.T) {
 	}
 }
 
+// TestBackFromAlone: what a replica learnt alone does not keep it from probing for
+// the fleet, once the store is back: there is one timer.
+func TestBackFromAlone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		nodes := w.nodes(2, domain.CircuitBreaker{})
+		trip(nodes...)
+		for _, n := range nodes {
+			n.line.set(refusing)
+		}
+		time.Sleep(30 * time.Second)
+		for _, n := range nodes {
+			n.patient().Report(domain.Failure) // open again, by itself
+			n.wantState(domain.StateOpen, domain.ScopeReplica)
+			n.line.set(healthy)
+		}
+		time.Sleep(2 * time.Second)
+		start := time.Now()
+		for _, n := range nodes {
+			n.wantState(domain.StateOpen, domain.ScopeFleet)
+			n.patient().Report(domain.Success)
+		}
+		if took := time.Since(start); took > 100*time.Millisecond {
+			t.Errorf("the fleet's probes went out after %s", took)
+		}
+		synctest.Wait()
+		for _, n := range nodes {
+			n.wantState(domain.StateClosed, domain.ScopeReplica)
+			n.wantEvents()
+		}
+	})
+}
+
 // TestOwnTripOutlastsTheStore: a replica with trouble of its own is not let off
 // because the store went away too.
 func TestOwnTripOutlastsTheStore(t *testing.T) {
@@ -331,7 +364,9 @@ func TestBudget(t *testing.T) {
 		start = time.Now()
 		_, err = n.AcquireWithin(t.Context(), &budget)
 		wantOpen(t, err, domain.ScopeFleet, 0, time.Second)
-		if took, made := time.Since(start), n.line.count(); took != 0 || made.asks != 0 {
+		took := time.Since(start)
+		synctest.Wait()
+		if made := n.line.count(); took != 0 || made.asks != 0 {
 			t.Errorf("it took %s and made %+v, with nothing left", took, made)
 		}
 		n.patient()

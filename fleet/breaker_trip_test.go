@@ -329,18 +329,18 @@ func TestReports(t *testing.T) {
 	})
 }
 
-// TestReportsOfASteadyReplica: one call a second gives the same numbers at each
+// TestReportsOfASteadyReplica: one call each 5 s gives the same numbers at each
 // report, but they count for longer: they are told before the old ones expire.
 func TestReportsOfASteadyReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		n := w.node(domain.CircuitBreaker{})
-		for range 60 {
+		for range 24 {
 			_ = n.call(domain.Success)
-			time.Sleep(time.Second)
+			time.Sleep(5 * time.Second) // two in each window
 		}
-		if got := n.line.count().reports; got < 15 {
-			t.Errorf("%d reports in a minute: the fleet forgot this replica", got)
+		if got := n.line.count().reports; got < 20 {
+			t.Errorf("%d reports in two minutes: the fleet forgot this replica", got)
 		}
 	})
 }
@@ -354,11 +354,10 @@ func TestReportsOnTheEdge(t *testing.T) {
 		_ = n.call(domain.Failure)
 		_ = n.call(domain.Success)
 		n.line.count()
-		for i := range 10_000 {
-			_ = n.call(domain.Outcome(1 - i%2*1)) // F S F S: above a half, then exactly
-			_ = n.call(domain.Success)
-			_ = n.call(domain.Failure)
-			_ = n.call(domain.Success)
+		for range 5000 {
+			_ = n.call(domain.Success) // below a half
+			time.Sleep(time.Millisecond)
+			_ = n.call(domain.Failure) // exactly
 			time.Sleep(time.Millisecond)
 		}
 		if got := n.line.count().reports; got > 10*2*5+10 {
@@ -435,7 +434,8 @@ func TestCloseWithdraws(t *testing.T) {
 		meet(nodes...)
 		nodes[0].line.setDelay(30 * time.Millisecond)
 		nodes[0].calls(domain.DefaultFailureThreshold, domain.Failure)
-		time.Sleep(time.Millisecond) // the report is under way
+		time.Sleep(time.Millisecond) // the report is under way, and slower than what follows it
+		nodes[0].line.setDelay(0)
 		nodes[0].close()
 		nodes[1].calls(domain.DefaultFailureThreshold, domain.Failure)
 		time.Sleep(time.Second)

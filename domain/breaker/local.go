@@ -129,6 +129,9 @@ func (l *Local) Settle(now time.Duration, t Ticket, o domain.Outcome) {
 		l.settleProbe(now, t, o)
 		return
 	}
+	if o == domain.Ignored {
+		return // it must not trip either, only because the window has moved on
+	}
 	l.count(now, o)
 	if l.reached(l.row, l.recent.sum.calls+l.recent.sum.own, l.recent.sum.failures+l.recent.sum.own) {
 		l.byDep = l.reached(l.rowOfDep, l.recent.sum.calls, l.recent.sum.failures)
@@ -150,7 +153,6 @@ func (l *Local) count(now time.Duration, o domain.Outcome) {
 		l.row++
 		l.recent.count(now, tally{own: 1})
 	case domain.Ignored:
-		l.recent.advance(now)
 	}
 }
 

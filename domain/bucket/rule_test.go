@@ -113,7 +113,7 @@ func TestBetter(t *testing.T) {
 	}
 	for name, c := range map[string][2]Rule{
 		"the higher version, although it is looser": {rule(2, domain.PerSecond(100)), rule(1, domain.PerSecond(1))},
-		"the slower rate":                           {rule(1, domain.PerSecond(9)), rule(1, domain.PerSecond(10))},
+		"the slower rate": {rule(1, domain.PerSecond(9)), rule(1, domain.PerSecond(10))},
 		"the slower rate, although its burst is larger": {
 			rule(1, domain.PerSecond(9).WithBurst(100)), rule(1, domain.PerSecond(10)),
 		},

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -27,6 +28,7 @@ func (s viewSource) Read(ctx context.Context, in []port.ID, out []port.View) {
 	err := s.broken
 	if err == nil {
 		var views []port.View
+		in = slices.Clone(in) // the call may be left behind
 		err = s.link.do(ctx, func(ctx context.Context, to sender) (err error) {
 			views, err = s.read(ctx, to, in)
 			return err
