@@ -54,7 +54,9 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	}
 	if p.Sharing != domain.ShareLocal {
 		if r.stores.Breakers == nil || r.stores.Views == nil {
-			return nil, &domain.PolicyError{Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal"}
+			return nil, &domain.PolicyError{
+				Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal",
+			}
 		}
 		b.pulse = r.pulseLocked()
 	}
@@ -92,7 +94,9 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing {
-		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing cannot change: they say which breaker it is"}
+		return &domain.PolicyError{
+			Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing cannot change: they say which breaker it is",
+		}
 	}
 	b.policy, b.rules = p, rules
 	b.local.Configure(p)

@@ -95,7 +95,8 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome) 
 		b.local.Settle(now, t, o)
 		b.report.changed = b.report.changed || o != domain.Ignored
 	}
-	if o != domain.Success || b.report.opinion != wellMeant || b.local.State() != domain.StateClosed || b.report.state != domain.StateClosed {
+	quiet := b.local.State() == domain.StateClosed && b.report.state == domain.StateClosed && b.report.opinion == wellMeant
+	if o != domain.Success || !quiet {
 		b.settled(now)
 	}
 }

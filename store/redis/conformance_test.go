@@ -52,8 +52,8 @@ func TestStoresAgree(t *testing.T) {
 	for i := range tapes {
 		t.Run(strconv.Itoa(i), func(t *testing.T) {
 			t.Parallel()
-			mini, real := connect(t, miniredis.RunT(t).Addr()), realRedis(t)
-			miniFleet, realFleet := newFleet(), newFleet()
+			onMini, onReal := connect(t, miniredis.RunT(t).Addr()), realRedis(t)
+			miniFleet, serverFleet := newFleet(), newFleet()
 			on := func(client *redis.Client, fleet string) storetest.Maker {
 				return func(t *testing.T, now func() time.Time) port.Stores {
 					t.Helper()
@@ -64,11 +64,11 @@ func TestStoresAgree(t *testing.T) {
 				"memory": func(_ *testing.T, now func() time.Time) port.Stores {
 					return memory.New(memory.Options{Now: now}).Stores()
 				},
-				"miniredis": on(mini, miniFleet),
-				"redis":     on(real, realFleet),
+				"miniredis": on(onMini, miniFleet),
+				"redis":     on(onReal, serverFleet),
 			})
-			checkEveryKeyEnds(t, mini, miniFleet)
-			checkEveryKeyEnds(t, real, realFleet)
+			checkEveryKeyEnds(t, onMini, miniFleet)
+			checkEveryKeyEnds(t, onReal, serverFleet)
 		})
 	}
 }

@@ -89,8 +89,13 @@ func TestCase24RealRefusals(t *testing.T) {
 		{"a replica", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "replicaof", "127.0.0.1", "1").Err()
 		}, redis.Options{}, "READONLY", false, writes},
-		{"a wrong password", []string{"--requirepass", "right"}, nil,
-			redis.Options{Password: "wrong"}, "WRONGPASS", true, all},
+		{
+			"a wrong password",
+			[]string{"--requirepass", "right"},
+			nil,
+			redis.Options{Password: "wrong"},
+			"WRONGPASS", true, all,
+		},
 		{"no password", []string{"--requirepass", "right"}, nil, redis.Options{}, "", true, all}, // what it says depends on the length of the command
 		{"no right to scripts", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "acl", "setuser", "u", "on", ">p", "~*", "&*", "-@all", "+hmget", "+time").Err()
@@ -248,7 +253,8 @@ func TestUnsafeReplicaName(t *testing.T) {
 			}
 			out := make([]port.View, 2)
 			f.Stores().Breakers.Report(t.Context(), in, out)
-			if storeError(t, out[0].Err); out[1].Err != nil {
+			_ = storeError(t, out[0].Err)
+			if out[1].Err != nil {
 				t.Errorf("replica %q: %+v; want only its own report to fail", replica, out)
 			}
 		}

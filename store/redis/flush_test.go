@@ -120,7 +120,7 @@ func TestCase16FlushedScriptsInALoop(t *testing.T) {
 // time it gets the text, so that this is another program's fault.
 func TestCase16ServerThatKnowsNoScript(t *testing.T) {
 	t.Parallel()
-	server := newFake(t, func(args []string) string { return "-NOSCRIPT No matching script. Please use EVAL.\r\n" })
+	server := newFake(t, func([]string) string { return "-NOSCRIPT No matching script. Please use EVAL.\r\n" })
 	s := New(connect(t, server.addr), newFleet(), Options{})
 	got := takeWith(t.Context(), s, ruleOf(t, 10, 10), takeOne())
 	if said := storeError(t, got.Err); said.Config || !redis.HasErrorPrefix(said.Err, "NOSCRIPT") {

@@ -90,7 +90,7 @@ func (l *link) within(ctx context.Context) sender {
 		return l.plain
 	}
 	left := until(deadline)
-	left = max((left+timeoutStep-1)/timeoutStep*timeoutStep, timeoutStep)
+	left = max((left + timeoutStep - 1).Truncate(timeoutStep), timeoutStep)
 	if left > time.Second {
 		return l.plain.WithTimeout(left)
 	}

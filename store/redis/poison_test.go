@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -36,10 +37,7 @@ func list() poison {
 // fields changes a good hash: a value of "-" takes the field away.
 func fields(name string, good map[string]string, change ...string) poison {
 	return poison{name, func(ctx context.Context, client *redis.Client, key string) error {
-		hash := make(map[string]string)
-		for field, value := range good {
-			hash[field] = value
-		}
+		hash := maps.Clone(good)
 		for i := 0; i < len(change); i += 2 {
 			hash[change[i]] = change[i+1]
 			if change[i+1] == "-" {
@@ -141,8 +139,10 @@ func TestPoisonInABatch(t *testing.T) {
 		must(t, client.Set(t.Context(), f.bucketKey(), "poison", 0).Err())
 		rule, other := ruleOf(t, 10, 10), port.ID{Name: "other"}
 		in := []port.TakeRequest{
-			{Bucket: other, Rule: rule, Ask: takeOne()}, {Bucket: theBucket, Rule: rule, Ask: takeOne()},
-			{Bucket: theBucket, Rule: rule, Ask: bucket.Ask{Cost: 2, Count: 1}}, {Bucket: other, Rule: rule, Ask: takeOne()},
+			{Bucket: other, Rule: rule, Ask: takeOne()},
+			{Bucket: theBucket, Rule: rule, Ask: takeOne()},
+			{Bucket: theBucket, Rule: rule, Ask: bucket.Ask{Cost: 2, Count: 1}},
+			{Bucket: other, Rule: rule, Ask: takeOne()},
 		}
 		out := make([]port.TakeReply, len(in))
 		f.Stores().Buckets.Take(t.Context(), in, out)
@@ -231,12 +231,18 @@ func TestPoisonedBreaker(t *testing.T) {
 		call func(f *fixture) port.View
 		want port.View // of the call that heals
 	}{
-		{"report", func(f *fixture) port.View { return f.report(domain.CircuitBreaker{}, sick("a", 1, 0)) },
-			port.View{Epoch: 1_795_000_000_000_000, Fresh: true}},
-		{"report that opens", func(f *fixture) port.View { return f.report(anyOpens, sick("a", 1, 0)) },
-			port.View{Epoch: 1_795_000_000_000_001, State: domain.StateOpen, For: 30 * time.Second}},
-		{"ask of one who knew it", func(f *fixture) port.View { return f.probe(domain.CircuitBreaker{}, known).View },
-			port.View{Epoch: 1_795_000_000_000_001, Fresh: true}},
+		{
+			"report", func(f *fixture) port.View { return f.report(domain.CircuitBreaker{}, sick("a", 1, 0)) },
+			port.View{Epoch: 1_795_000_000_000_000, Fresh: true},
+		},
+		{
+			"report that opens", func(f *fixture) port.View { return f.report(anyOpens, sick("a", 1, 0)) },
+			port.View{Epoch: 1_795_000_000_000_001, State: domain.StateOpen, For: 30 * time.Second},
+		},
+		{
+			"ask of one who knew it", func(f *fixture) port.View { return f.probe(domain.CircuitBreaker{}, known).View },
+			port.View{Epoch: 1_795_000_000_000_001, Fresh: true},
+		},
 		{"ask of one who did not", func(f *fixture) port.View { return f.probe(domain.CircuitBreaker{}, unknown).View }, port.View{}},
 	}
 	onBoth(t, func(t *testing.T, client *redis.Client) {

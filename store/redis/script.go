@@ -24,7 +24,7 @@ func newScript(op, text string) *script {
 type call struct {
 	script *script
 	key    string // the first one
-	words  []any  // the whole command: verb, script, number of keys, keys, arguments
+	words  []any  // the whole command: verb, script, how many keys and which, arguments
 	cmd    once
 }
 

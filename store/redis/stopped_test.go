@@ -234,6 +234,10 @@ func TestStrandedCallsAreBounded(t *testing.T) {
 	server := redisserver.ForTest(t)
 	client := redis.NewRing(&redis.RingOptions{Addrs: map[string]string{"one": server.Addr()}, PoolSize: 2 * strandedMax})
 	t.Cleanup(func() { _ = client.Close() })
+	must(t, client.ForEachShard(t.Context(), func(_ context.Context, one *redis.Client) error {
+		warm(t, one, strandedMax)
+		return nil
+	}))
 	s := New(client, newFleet(), Options{})
 	rule := ruleOf(t, 10, 10)
 	must(t, server.Pause())

@@ -96,9 +96,11 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 		if i == 0 {
 			text, _, _ = strings.Cut(text, ":") // of the claim, the schema
 		}
-		if n[i], err = strconv.ParseInt(text, 10, 64); err != nil || n[i] < 0 {
+		x, err := strconv.ParseInt(text, 10, 64)
+		if unreadable := err != nil || x < 0; unreadable {
 			return port.View{}, nil
 		}
+		n[i] = x
 		if i == 0 && n[i] > schema {
 			return port.View{}, ErrNewer
 		}

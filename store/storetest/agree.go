@@ -90,7 +90,10 @@ func newTape(seed uint64) *tape {
 		tp.rules = append(tp.rules, rule)
 	}
 	for _, c := range []domain.CircuitBreaker{
-		{}, {Version: 1}, {MinReplicas: 3, Probes: 2}, {Sharing: domain.ShareAny, SuccessThreshold: 1},
+		{},
+		{Version: 1},
+		{MinReplicas: 3, Probes: 2},
+		{Sharing: domain.ShareAny, SuccessThreshold: 1},
 		{Quorum: 0.9, MaxHalfOpen: 3 * time.Second},
 	} {
 		// Short, so that the tape sees many rounds of open, half-open, closed.

@@ -172,21 +172,25 @@ func epochStories() []breakerStory {
 			{0, settles("a", 1, domain.Success).knowing(day + us), ahead()},
 			{0, reads(), open(us, 30*second)},
 		})},
-		{"a clock that steps back does not close an open breaker", "it stays open for its whole length again, and no longer (case 51)", plain,
+		{
+			"a clock that steps back does not close an open breaker", "it stays open for its whole length again, and no longer (case 51)", plain,
 			then(tripped(), []breakerStep{
 				{20 * second, reads(), open(us, 10*second)},
 				{-time.Hour, reads(), open(us, 30*second)},
 				{0, asks("a", 1), open(us, 30*second)},
 				{30*second - us, asks("a", 1), open(us, us)},
 				{us, asks("a", 1), leased(10*second, 2*us, 10*second)},
-			})},
-		{"a clock that steps back does not keep a lease for ever", "it too lasts its whole length again", plain,
+			}),
+		},
+		{
+			"a clock that steps back does not keep a lease for ever", "it too lasts its whole length again", plain,
 			then(probing(), []breakerStep{
 				{0, asks("b", 2), halfOpen(30*second, 10*second)},
 				{-time.Hour, asks("b", 2), halfOpen(30*second, 10*second)},
 				{10*second - us, asks("b", 2), halfOpen(30*second, us)},
 				{us, asks("b", 2), leased(10*second, 30*second, 10*second)},
-			})},
+			}),
+		},
 		{"a clock that steps back keeps votes", "they are not of the future", plain, []breakerStep{
 			{0, sick("a"), fresh(0)},
 			{-time.Hour, sick("b"), open(us, 30*second)},
