@@ -101,8 +101,7 @@ func TestClosedPathCallsNoStore(t *testing.T) {
 // TestCase8OpenRefusesAtOnce: an open fleet refuses on every replica, without a
 // store call, and refusals are not counted.
 func TestCase8OpenRefusesAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{})
 		trip(nodes...)
 		time.Sleep(time.Second)

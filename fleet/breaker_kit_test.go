@@ -21,7 +21,8 @@ type world struct {
 	tb testing.TB
 
 	mu     sync.Mutex
-	store  *memory.Store
+	store  port.Stores
+	empty  func() port.Stores     // loses all state; subscriptions may end by that
 	lost   chan struct{}          // closed when the store loses its state
 	states []domain.State         // of the breaker, as it went
 	epochs []uint64               // as it went
@@ -35,19 +36,42 @@ type world struct {
 	voided int                    // results that did not
 }
 
+// newWorld is on the memory store.
 func newWorld(tb testing.TB) *world {
 	tb.Helper()
+	return makeWorld(tb, func() port.Stores { return memory.New(memory.Options{}).Stores() })
+}
+
+// inEachWorld runs a test in a bubble of its own on each store (case 59).
+func inEachWorld(t *testing.T, test func(t *testing.T, w *world)) {
+	t.Helper()
+	t.Run("memory", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) { test(t, newWorld(t)) })
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		synctest.Test(t, func(t *testing.T) {
+			stores, server := onMiniredis(t)
+			test(t, makeWorld(t, func() port.Stores {
+				server.FlushAll()
+				return stores
+			}))
+		})
+	})
+}
+
+func makeWorld(tb testing.TB, empty func() port.Stores) *world {
+	tb.Helper()
 	return &world{
-		tb: tb, store: memory.New(memory.Options{}), lost: make(chan struct{}),
+		tb: tb, store: empty(), empty: empty, lost: make(chan struct{}),
 		owner: make(map[uint64]string), out: make(map[uint64]time.Time), asks: make(map[string]int), result: make(map[domain.Outcome]int),
 	}
 }
 
-// flush loses all state, as FLUSHALL does: subscriptions go on.
+// flush loses all state, as FLUSHALL does.
 func (w *world) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.store = memory.New(memory.Options{})
+	w.store = w.empty()
 	w.out = make(map[uint64]time.Time)
 	close(w.lost)
 	w.lost = make(chan struct{})
@@ -57,7 +81,7 @@ func (w *world) flush() {
 func (w *world) stores() (s port.Stores, lost <-chan struct{}) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return w.store.Stores(), w.lost
+	return w.store, w.lost
 }
 
 // view reads the truth.
@@ -71,7 +95,7 @@ func (w *world) view() port.View {
 func (w *world) report(ctx context.Context, in []port.Report, out []port.View) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.store.Stores().Breakers.Report(ctx, in, out)
+	w.store.Breakers.Report(ctx, in, out)
 	for i := range in {
 		w.saw(in[i].Breaker, out[i])
 	}
@@ -80,7 +104,7 @@ func (w *world) report(ctx context.Context, in []port.Report, out []port.View) {
 func (w *world) probe(ctx context.Context, in []port.ProbeRequest, out []port.ProbeReply) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.store.Stores().Breakers.Probe(ctx, in, out)
+	w.store.Breakers.Probe(ctx, in, out)
 	now := time.Now()
 	for token, until := range w.out {
 		if !now.Before(until) {
@@ -153,6 +177,7 @@ const (
 	hanging          // answers nothing; the call ends with its context
 	losing           // the call is executed and its reply lost
 	losingLate       // the same, and the caller learns so at its deadline
+	straying         // the call arrives 30 ms later, whatever its caller does meanwhile
 )
 
 var errLine = errors.New("line: down")
@@ -233,6 +258,8 @@ func (l *line) pass(ctx context.Context, note func(*traffic)) (execute bool, err
 		return false, context.Cause(ctx)
 	case losing, losingLate:
 		return true, errLine
+	case straying:
+		time.Sleep(30 * time.Millisecond)
 	case healthy:
 	}
 	return true, nil
@@ -263,7 +290,7 @@ func (l *line) Report(ctx context.Context, in []port.Report, out []port.View) {
 	}()
 	execute, err := l.pass(ctx, func(c *traffic) { c.reports += len(in) })
 	if execute {
-		l.world.report(ctx, in, out)
+		l.world.report(context.WithoutCancel(ctx), in, out) // what has arrived is executed
 	}
 	l.end(ctx)
 	if err != nil {
@@ -284,7 +311,7 @@ func (l *line) Probe(ctx context.Context, in []port.ProbeRequest, out []port.Pro
 		}
 	})
 	if execute {
-		l.world.probe(ctx, in, out)
+		l.world.probe(context.WithoutCancel(ctx), in, out)
 	}
 	l.end(ctx)
 	if err != nil {

@@ -16,8 +16,7 @@ import (
 // TestCase52LostWhileClosed: calls go on without an error, the epoch grows, each
 // replica tells the loss once, and the votes that were lost are given again.
 func TestCase52LostWhileClosed(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{})
 		meet(nodes...)
 		nodes[0].calls(domain.DefaultFailureThreshold, domain.Failure) // the first of two votes
@@ -55,8 +54,7 @@ func TestCase52LostWhileClosed(t *testing.T) {
 // end and a little, each in its own time, then probe alone; one that knew nothing
 // meets a fresh closed breaker.
 func TestCase52LostWhileOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(20, domain.CircuitBreaker{})
 		trip(nodes...)
 		start := time.Now()
@@ -117,8 +115,7 @@ func TestCase52LostWhileOpen(t *testing.T) {
 // TestCase52LostWhileHalfOpen: what was not closed does not read as closed; and
 // results of the lost epoch are void.
 func TestCase52LostWhileHalfOpen(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2, domain.CircuitBreaker{SuccessThreshold: 1})
 		trip(nodes...)
 		time.Sleep(30 * time.Second)
@@ -145,8 +142,7 @@ func TestCase52LostWhileHalfOpen(t *testing.T) {
 // TestHoldingOpenIsNoVote: replicas that were well all the time, and hold their
 // layer open because the fleet's state was lost, do not open the fleet by that.
 func TestHoldingOpenIsNoVote(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(5, domain.CircuitBreaker{Quorum: 0.2})
 		for range 50 {
 			for _, n := range nodes {
@@ -268,8 +264,7 @@ func TestAheadIsForgotten(t *testing.T) {
 // TestCase54RestartsChangeNothing: replicas that come, look, call and go, while
 // the fleet is closed, open or half-open, change nothing that is shared.
 func TestCase54RestartsChangeNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		for range 3 { // nothing is there yet: it stays so
 			w.node(domain.CircuitBreaker{}).close()
 			n := w.node(domain.CircuitBreaker{})

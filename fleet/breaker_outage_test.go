@@ -164,8 +164,7 @@ func TestStoreDownAtTheEndOfOpen(t *testing.T) {
 // TestBackFromAlone: what a replica learnt alone does not keep it from probing for
 // the fleet, once the store is back: there is one timer.
 func TestBackFromAlone(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2, domain.CircuitBreaker{})
 		trip(nodes...)
 		for _, n := range nodes {
@@ -177,10 +176,12 @@ func TestBackFromAlone(t *testing.T) {
 			n.wantState(domain.StateOpen, domain.ScopeReplica)
 			n.line.set(healthy)
 		}
-		time.Sleep(2 * time.Second)
+		time.Sleep(3 * time.Second)
 		start := time.Now()
 		for _, n := range nodes {
-			n.wantState(domain.StateOpen, domain.ScopeFleet)
+			n.wantFleet(domain.StateOpen)
+		}
+		for _, n := range nodes {
 			n.patient().Report(domain.Success)
 		}
 		if took := time.Since(start); took > 100*time.Millisecond {
@@ -199,33 +200,34 @@ func TestBackFromAlone(t *testing.T) {
 func TestOwnTripOutlastsTheStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
-		nodes := w.nodes(3, domain.CircuitBreaker{RecoveryTimeout: 20 * time.Second})
-		trip(nodes[:2]...)
-		time.Sleep(20 * time.Second)
-		meet(nodes[2])
-		w2 := nodes[2].Status()
-		if w2.Fleet != domain.StateHalfOpen {
-			t.Fatalf("%+v", w2)
+		nodes := w.nodes(3, domain.CircuitBreaker{})
+		meet(nodes...)
+		own := nodes[2]
+		own.calls(domain.DefaultFailureThreshold, domain.LocalFailure)
+		time.Sleep(30 * time.Second)
+		own.patient().Report(domain.LocalFailure) // for a minute now
+		start := time.Now()
+		trip(nodes[:2]...) // for half of it
+		own.line.set(refusing)
+		for time.Since(start) < time.Minute {
+			wantOpen(t, own.call(domain.LocalFailure), domain.ScopeReplica, 0, time.Minute)
+			time.Sleep(100 * time.Millisecond)
 		}
-		nodes[2].line.set(refusing)
+		own.patient().Report(domain.LocalFailure) // alone, and still in trouble
+		own.wantState(domain.StateOpen, domain.ScopeReplica)
+		own.line.set(healthy)
 		time.Sleep(3 * time.Second)
-		for range 20 { // alone now, and in trouble
-			_ = nodes[2].call(domain.LocalFailure)
-			time.Sleep(50 * time.Millisecond)
+		if s := own.Status(); s.Local != domain.StateOpen || s.Fleet != domain.StateOpen {
+			t.Errorf("%+v; want its own trip to stay", s)
 		}
-		nodes[2].wantState(domain.StateOpen, domain.ScopeReplica)
-		nodes[2].line.set(healthy)
-		time.Sleep(2 * time.Second)
-		nodes[2].wantState(domain.StateOpen, domain.ScopeReplica)
-		nodes[2].wantEvents()
+		own.wantEvents()
 	})
 }
 
 // TestIdle: after a minute without a call nothing is refreshed; the next call
 // waits for one read, and sees what happened meanwhile.
 func TestIdle(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{RecoveryTimeout: 5 * time.Minute})
 		meet(nodes...)
 		n := nodes[0]

@@ -13,6 +13,9 @@ import (
 	"github.com/holdfast-go/holdfast/fleet"
 )
 
+// askSpread is over how long replicas spread their questions after a push.
+const askSpread = 10 * time.Millisecond
+
 // rush lets many callers of every node race for a call, and returns the permits.
 func rush(racers int, nodes ...*node) (permits []fleet.Permit) {
 	var mu sync.Mutex
@@ -44,8 +47,7 @@ func rush(racers int, nodes ...*node) (permits []fleet.Permit) {
 // the others are told apart from failures, and the fleet said no.
 func TestCase10HalfOpenAdmitsProbesOnly(t *testing.T) {
 	for _, probes := range []int{1, 3} {
-		synctest.Test(t, func(t *testing.T) {
-			w := newWorld(t)
+		inEachWorld(t, func(t *testing.T, w *world) {
 			nodes := w.nodes(2, domain.CircuitBreaker{Probes: probes})
 			trip(nodes...)
 			time.Sleep(30 * time.Second)
@@ -69,8 +71,7 @@ func TestCase10HalfOpenAdmitsProbesOnly(t *testing.T) {
 // and over: never more leases out than Probes, and a killed replica's comes back
 // after its time.
 func TestCase49ProbesAreExactAcrossReplicas(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(8, domain.CircuitBreaker{Probes: 2, SuccessThreshold: 100, MaxHalfOpen: time.Hour})
 		trip(nodes...)
 		time.Sleep(30 * time.Second)
@@ -124,8 +125,7 @@ func TestCase49ProbesAreExactAcrossReplicas(t *testing.T) {
 // instant, and exactly as many probes as may be go out; each replica asked once,
 // and none asks again before it is of use.
 func TestCooldownOverAtOnce(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(50, domain.CircuitBreaker{Probes: 3})
 		trip(nodes...)
 		for _, n := range nodes {
@@ -157,8 +157,7 @@ func TestRecoveryIsQuick(t *testing.T) {
 	for name, deaf := range map[string]bool{"by push": false, "by reading": true} {
 		t.Run(name, func(t *testing.T) {
 			for _, replicas := range []int{2, 4, 30} {
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
+				inEachWorld(t, func(t *testing.T, w *world) {
 					nodes := w.nodes(replicas, domain.CircuitBreaker{RecoveryTimeout: time.Minute, ProbeLease: time.Minute})
 					trip(nodes...)
 					for _, n := range nodes {
@@ -241,8 +240,7 @@ func TestAnyRecoversAtOnce(t *testing.T) {
 
 // TestCase9NotAMicrosecondEarly: open until the end, then half-open.
 func TestCase9NotAMicrosecondEarly(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2, domain.CircuitBreaker{})
 		trip(nodes...)
 		time.Sleep(30*time.Second - time.Microsecond)
@@ -311,8 +309,7 @@ func TestCase14IgnoredProbeReturnsItsLease(t *testing.T) {
 
 // TestCase16LateResultsAreVoid: of calls that began before the last transition.
 func TestCase16LateResultsAreVoid(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2, domain.CircuitBreaker{FailureThreshold: 2, SuccessThreshold: 1})
 		meet(nodes...)
 		acquire := func(n *node) fleet.Permit {
@@ -413,8 +410,7 @@ func TestMissedOpenVoidsResults(t *testing.T) {
 // TestCase19HungProbe: after the lease another replica probes; what the hung one
 // says at last is void, and it alone does not decide where others ask too.
 func TestCase19HungProbe(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{})
 		trip(nodes...)
 		time.Sleep(30 * time.Second)
@@ -519,6 +515,7 @@ func TestVoidGrantIsNotUsed(t *testing.T) {
 		trip(nodes...)
 		time.Sleep(30 * time.Second)
 		failing := []fleet.Permit{nodes[1].patient(), nodes[2].patient()}
+		time.Sleep(askSpread) // after the push, a replica asks at a moment of its own
 		nodes[0].line.setReplyDelay(50 * time.Millisecond)
 		got := make(chan error)
 		go func() {
@@ -539,8 +536,7 @@ func TestVoidGrantIsNotUsed(t *testing.T) {
 // TestCase25RecoveryGrows: each reopening in a row doubles the wait up to the
 // longest, in all replicas, and closing resets it.
 func TestCase25RecoveryGrows(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{RecoveryTimeout: 10 * time.Second, MaxRecoveryTimeout: 50 * time.Second})
 		round := func(want time.Duration) {
 			t.Helper()
@@ -574,8 +570,7 @@ func TestCase25RecoveryGrows(t *testing.T) {
 // trips that agree with it, and leaves a replica's own trouble alone; such a
 // replica passes on its local permit first.
 func TestOwnTripStaysThroughTheFleets(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{RecoveryTimeout: 10 * time.Second})
 		meet(nodes...)
 		nodes[2].calls(domain.DefaultFailureThreshold, domain.LocalFailure)
@@ -632,8 +627,7 @@ func TestProbeResultsFeedTheFleetOnly(t *testing.T) {
 // TestClosingGivesLeasesBack: a replica that is stopped while its probe runs does
 // not make the fleet wait for the lease's end, nor count as failed.
 func TestClosingGivesLeasesBack(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{})
 		trip(nodes...)
 		time.Sleep(30 * time.Second)

@@ -14,6 +14,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/port"
 )
 
 // seeds is how many fleets TestSimulatedFleets plays; HOLDFAST_SEEDS plays more.
@@ -38,7 +39,12 @@ func TestSimulatedFleets(t *testing.T) {
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 				t.Parallel()
 				synctest.Test(t, func(t *testing.T) {
-					s := newSimulation(t, seed)
+					w := newWorld(t)
+					if seed%5 == 0 {
+						stores, server := onMiniredis(t)
+						w = makeWorld(t, func() port.Stores { server.FlushAll(); return stores })
+					}
+					s := newSimulation(t, w, seed)
 					s.play()
 					given, _ := s.world.leases()
 					leases.Add(int64(given))
@@ -82,10 +88,10 @@ type simulated struct {
 	killed bool
 }
 
-func newSimulation(t *testing.T, seed uint64) *simulation {
+func newSimulation(t *testing.T, w *world, seed uint64) *simulation {
 	t.Helper()
 	s := &simulation{
-		T: t, world: newWorld(t), rnd: rand.New(rand.NewPCG(seed, 7)), stop: make(chan struct{}), epochs: make(map[*simulated]uint64),
+		T: t, world: w, rnd: rand.New(rand.NewPCG(seed, 7)), stop: make(chan struct{}), epochs: make(map[*simulated]uint64),
 	}
 	s.policy = domain.CircuitBreaker{
 		RecoveryTimeout:    time.Duration(1+s.rnd.IntN(6)) * time.Second,

@@ -94,8 +94,7 @@ func TestCase57OneSickReplicaOpensNothing(t *testing.T) {
 // TestOwnTroubleOfAllOpensNothing: dial errors everywhere may be one broken
 // switch, and say nothing of the dependency; each replica is open by itself.
 func TestOwnTroubleOfAllOpensNothing(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{})
 		meet(nodes...)
 		for _, n := range nodes {
@@ -112,8 +111,7 @@ func TestOwnTroubleOfAllOpensNothing(t *testing.T) {
 // TestCase48SplitFailuresOpenBoth: failures that are split between two replicas,
 // on many goroutines, open the fleet's layer for both; each is counted once.
 func TestCase48SplitFailuresOpenBoth(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(2, domain.CircuitBreaker{FailureRatio: 1, MinCalls: 100})
 		meet(nodes...)
 		for _, n := range nodes {
@@ -147,8 +145,7 @@ func TestCase48SplitFailuresOpenBoth(t *testing.T) {
 func TestCase58TransitionsReachAll(t *testing.T) {
 	for _, deaf := range []bool{false, true} {
 		t.Run(fmt.Sprintf("deaf %v", deaf), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inEachWorld(t, func(t *testing.T, w *world) {
 				nodes := w.nodes(8, domain.CircuitBreaker{RecoveryTimeout: 10 * time.Second})
 				meet(nodes...)
 				bound := time.Duration(0)
@@ -335,11 +332,14 @@ func TestReportsOfASteadyReplica(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		n := w.node(domain.CircuitBreaker{})
+		time.Sleep(300 * time.Millisecond) // not when the pulse looks around
 		for range 24 {
 			_ = n.call(domain.Success)
 			time.Sleep(5 * time.Second) // two in each window
 		}
-		if got := n.line.count().reports; got < 20 {
+		n.line.mu.Lock()
+		defer n.line.mu.Unlock()
+		if got := len(n.line.sent); got < 20 {
 			t.Errorf("%d reports in two minutes: the fleet forgot this replica", got)
 		}
 	})
@@ -428,14 +428,13 @@ func TestRecoveringReplicasDoNotVote(t *testing.T) {
 // TestCloseWithdraws: a replica that leaves takes its vote with it, also one that
 // is under way; so that it and another's later do not add up.
 func TestCloseWithdraws(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		w := newWorld(t)
+	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{Quorum: 0.001})
 		meet(nodes...)
-		nodes[0].line.setDelay(30 * time.Millisecond)
+		nodes[0].line.set(straying)
 		nodes[0].calls(domain.DefaultFailureThreshold, domain.Failure)
 		time.Sleep(time.Millisecond) // the report is under way, and slower than what follows it
-		nodes[0].line.setDelay(0)
+		nodes[0].line.set(healthy)
 		nodes[0].close()
 		nodes[1].calls(domain.DefaultFailureThreshold, domain.Failure)
 		time.Sleep(time.Second)
@@ -455,8 +454,7 @@ func TestCloseWithdraws(t *testing.T) {
 func TestCase55DifferentSettings(t *testing.T) {
 	for _, newFirst := range []bool{true, false} {
 		t.Run(fmt.Sprintf("new first %v", newFirst), func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) {
-				w := newWorld(t)
+			inEachWorld(t, func(t *testing.T, w *world) {
 				older := domain.CircuitBreaker{Version: 1, RecoveryTimeout: 7 * time.Second}
 				newer := domain.CircuitBreaker{Version: 2, RecoveryTimeout: 11 * time.Second}
 				a, b := w.node(older), w.node(newer)

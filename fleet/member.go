@@ -7,8 +7,10 @@ import (
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
-// How often a replica says that it is there, and how long that counts.
+// How often a replica says that it is there, and how long that counts. The
+// second time is soon, so that replicas which start together count each other.
 const (
+	beatAgain = time.Second
 	beatEvery = 5 * time.Second
 	beatLasts = 3 * beatEvery
 )
@@ -18,14 +20,14 @@ func (r *Replica) beat(ctx context.Context) {
 	home := r.shardOf(port.ID{})
 	pause := time.NewTimer(0)
 	defer pause.Stop()
-	for {
+	for next := beatAgain; ; next = beatEvery {
 		select {
 		case <-ctx.Done():
 			return
 		case <-pause.C:
 		}
 		r.beatOnce(ctx, home)
-		pause.Reset(beatEvery - jitter(beatEvery/10))
+		pause.Reset(next - jitter(next/10))
 	}
 }
 

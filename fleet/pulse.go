@@ -167,9 +167,6 @@ func (p *pulse) all() []*Breaker {
 func (b *Breaker) join(now time.Duration, refresh bool, rounds map[*shard]*round) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.replica.closed.Load() {
-		return // what it told is being withdrawn
-	}
 	if b.used.Swap(false) {
 		b.fleet.usedAt = now
 	}
@@ -331,7 +328,7 @@ func (p *pulse) pushed(id port.ID, v port.View) {
 
 // withdraw takes this replica's votes back when it closes, and gives back the
 // leases of its probes. It waits for what is in the air, which could otherwise
-// arrive afterwards and vote again.
+// arrive afterwards and vote again, and lets nothing fly after it.
 func (r *Replica) withdraw(ctx context.Context) {
 	r.mu.Lock()
 	p := r.pulse

@@ -54,7 +54,8 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 		name          string
 		before, write func(f *fixture)
 	}{
-		{"a grant", nil, func(f *fixture) { f.take(takeOne()) }},
+		{"a first grant", nil, func(f *fixture) { f.take(takeOne()) }},
+		{"another grant", func(f *fixture) { f.take(takeOne()) }, func(f *fixture) { f.take(bucket.Ask{Cost: 3, Count: 2}) }},
 		{"a turn", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 1, Count: 1, Turn: true}) }},
 		{"a turn of a bucket that will be full before it is over", func(f *fixture) { f.take(takeOne()) }, func(f *fixture) {
 			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
@@ -155,7 +156,8 @@ func TestCase03ExpiryDecidesNothing(t *testing.T) {
 				}
 			}
 			rule, other := ruleOf(t, 10, 10), ruleOf(t, 10, 20)
-			both(rule, bucket.Ask{Cost: 10, Count: 1})
+			both(rule, bucket.Ask{Cost: 4, Count: 1})
+			both(rule, bucket.Ask{Cost: 6, Count: 1})
 			both(other, takeOne()) // a challenge, forgotten when full
 			f.move(wait)
 			server.FastForward(wait)
@@ -232,11 +234,14 @@ func TestMembersLiveAsLongAsTheLast(t *testing.T) {
 			{"a", 0, 5 * time.Second},
 			{"b", time.Microsecond, 0},
 		} {
-			life, late := f.life(f.membersKey(), func() {
-				if _, err := f.Stores().Members.Beat(t.Context(), beat.replica, beat.lasting); err != nil {
-					t.Error(err)
-				}
-			})
+			var life, late time.Duration
+			for try := 0; try == 0 || late > 500*time.Millisecond && try < 10; try++ {
+				life, late = f.life(f.membersKey(), func() {
+					if _, err := f.Stores().Members.Beat(t.Context(), beat.replica, beat.lasting); err != nil {
+						t.Error(err)
+					}
+				})
+			}
 			if life+late < beat.want+time.Second || life > beat.want+time.Second+2*time.Millisecond {
 				t.Errorf("after %+v the key lives %v; want a second more than the last member", beat, life)
 			}

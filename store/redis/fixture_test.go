@@ -102,8 +102,6 @@ func patient(t *testing.T, s *Store) *Store {
 func (f *fixture) move(d time.Duration) { f.micro.Add(d.Microseconds()) }
 
 // theBucket and theBreaker are what most tests ask.
-//
-//nolint:gochecknoglobals // constants, but for their type
 var (
 	theBucket  = port.ID{Name: "limit"}
 	theBreaker = port.ID{Name: "breaker"}

@@ -37,7 +37,8 @@ func list() poison {
 // fields changes a good hash: a value of "-" takes the field away.
 func fields(name string, good map[string]string, change ...string) poison {
 	return poison{name, func(ctx context.Context, client *redis.Client, key string) error {
-		hash := maps.Clone(good)
+		hash := make(map[string]string, len(good)+1)
+		maps.Copy(hash, good)
 		for i := 0; i < len(change); i += 2 {
 			hash[change[i]] = change[i+1]
 			if change[i+1] == "-" {

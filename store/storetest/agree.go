@@ -135,7 +135,7 @@ func (tp *tape) next() *operation {
 }
 
 func (tp *tape) take() *operation {
-	in := make([]port.TakeRequest, 1+tp.IntN(6))
+	in := make([]port.TakeRequest, 1+tp.IntN(12))
 	home := tp.IntN(3)
 	for i := range in {
 		if tp.IntN(3) == 0 {
