@@ -142,7 +142,7 @@ func TestCase52LostWhileHalfOpen(t *testing.T) {
 // TestHoldingOpenIsNoVote: replicas that were well all the time, and hold their
 // layer open because the fleet's state was lost, do not open the fleet by that.
 func TestHoldingOpenIsNoVote(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, w *world) {
+	inEachWorld(t, func(_ *testing.T, w *world) {
 		nodes := w.nodes(5, domain.CircuitBreaker{Quorum: 0.2})
 		for range 50 {
 			for _, n := range nodes {

@@ -344,7 +344,6 @@ func TestBudget(t *testing.T) {
 		}
 		n := nodes[0]
 		var budget fleet.Budget
-		start := time.Now()
 		permit, err := n.AcquireWithin(t.Context(), &budget)
 		if err != nil {
 			t.Fatal(err)
@@ -352,7 +351,7 @@ func TestBudget(t *testing.T) {
 		permit.Report(domain.Success)
 		trip(nodes...)
 		time.Sleep(31 * time.Second)
-		start = time.Now()
+		start := time.Now()
 		_, err = n.AcquireWithin(t.Context(), &budget) // 40 of 100 ms are left
 		wantOpen(t, err, domain.ScopeFleet, 0, time.Second)
 		if took := time.Since(start); took != 40*time.Millisecond {
@@ -442,7 +441,7 @@ func TestCloseWhileBusy(t *testing.T) {
 }
 
 // TestOneShardDoesNotHarmAnother: breakers on a part of the store that hangs do
-// not keep the others from reporting, for longer than it takes to notice.
+// not keep the others from reporting, not even until that is noticed.
 func TestOneShardDoesNotHarmAnother(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
@@ -471,11 +470,9 @@ func TestOneShardDoesNotHarmAnother(t *testing.T) {
 		call(1, domain.Success)
 		meet(n)
 		lines[1].set(hanging)
-		for range 100 {
-			call(0, domain.Success)
-			call(1, domain.Success)
-			time.Sleep(50 * time.Millisecond)
-		}
+		call(0, domain.Success)
+		call(1, domain.Success)
+		time.Sleep(510 * time.Millisecond) // a refresh of the other shard is in the air
 		n.calls(domain.DefaultFailureThreshold, domain.Failure)
 		for range domain.DefaultFailureThreshold {
 			if took := call(0, domain.Failure) + call(1, domain.Failure); took != 0 {

@@ -94,7 +94,7 @@ func TestCase57OneSickReplicaOpensNothing(t *testing.T) {
 // TestOwnTroubleOfAllOpensNothing: dial errors everywhere may be one broken
 // switch, and say nothing of the dependency; each replica is open by itself.
 func TestOwnTroubleOfAllOpensNothing(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, w *world) {
+	inEachWorld(t, func(_ *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{})
 		meet(nodes...)
 		for _, n := range nodes {

@@ -821,6 +821,37 @@ func TestDebtsOfSingleLostReplies(t *testing.T) {
 	})
 }
 
+// A bill that the store does not take is no reason to send it all the time.
+func TestABillThatCannotBePaid(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores, server := onMiniredis(t)
+		store, stores := newFaulty(stores)
+		r := join(t, stores, fleet.Config{})
+		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(10), Outage: domain.OutageOpen, Keyed: true})
+		server.HSet("test:{bapi=a}", "c", "1", "u", "1", "p", "2:a:newer:schema")
+		for range 3 {
+			if d := allow(t, l, "a"); !d.Allowed || !d.Degraded {
+				t.Errorf("%+v; want it open", d)
+			}
+		}
+		for range 10 {
+			allow(t, l, "b") // each answer is an occasion to collect
+			time.Sleep(time.Second)
+		}
+		if n := store.asked.Load(); n > 40 {
+			t.Errorf("%d store calls for 13 calls in 10 s", n)
+		}
+		server.Del("test:{bapi=a}")
+		allow(t, l, "b")
+		time.Sleep(2 * time.Second)
+		allow(t, l, "b")
+		time.Sleep(10 * time.Millisecond)
+		if d := peek(t, join(t, stores, fleet.Config{}).limiter(l.Policy()), "a"); d.Remaining != 7 {
+			t.Errorf("%+v; want the bill of 3 sent again when it could be paid", d)
+		}
+	})
+}
+
 // Many buckets owe something: all are paid soon, in shared calls.
 func TestManyBillsArePaid(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

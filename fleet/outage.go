@@ -49,6 +49,7 @@ type outageShare struct {
 	debt     int64 // tokens admitted without the store
 	billed   int64 // of those, on the bill that is being sent
 	billID   uint64
+	payAt    time.Duration // not to be collected before: the store did not take it
 }
 
 func (o *outageShare) empty() bool { return o.debt == 0 }
@@ -103,6 +104,25 @@ func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64,
 	return o.billID, min(o.billed, rule.Burst()), true
 }
 
+// payAgain is how long a bill rests that was not answered, unless its lane flies
+// for a caller.
+const payAgain = time.Second
+
+// unpaid lets the bill rest.
+func (o *outageShare) unpaid(ln *lane) {
+	now := ln.limiter.replica.clock.now()
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	o.payAt = now + payAgain
+}
+
+// due reports whether there is a bill that may be collected.
+func (o *outageShare) due(ln *lane, now time.Duration) bool {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	return o.debt > 0 && now >= o.payAt
+}
+
 // billNumber is random, not 0, and exact as a Lua number.
 func billNumber() uint64 {
 	return rand.Uint64N(1<<53-1) + 1
@@ -114,7 +134,7 @@ func (o *outageShare) paid(ln *lane) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	o.debt -= o.billed
-	o.billID, o.billed = 0, 0
+	o.billID, o.billed, o.payAt = 0, 0, 0
 	if o.debt == 0 {
 		ln.shard.owes(ln, false)
 	}

@@ -101,11 +101,12 @@ func (s *shard) record(err error) {
 
 func (s *shard) answered() {
 	s.edges.Lock()
-	if s.health.Answered() {
+	cameUp := s.health.Answered()
+	if cameUp {
 		s.replica.emit(domain.Event{Kind: domain.EventStoreUp})
 	}
 	s.edges.Unlock()
-	s.collect()
+	s.collect(cameUp)
 }
 
 // quietFor is for how long something must not have been seen before it is told
@@ -132,9 +133,10 @@ func (s *shard) misconfiguredDown() bool {
 // that can fly before the next.
 const collectMost = 256
 
-// collect lets lanes that owe fly, to pay. Each answer of the store collects
-// some more, until nobody owes.
-func (s *shard) collect() {
+// collect lets lanes that owe fly, to pay: also those whose bill rests, if the
+// store just came back. Each answer of the store collects some more, until
+// nobody owes.
+func (s *shard) collect(cameUp bool) {
 	s.mu.Lock()
 	if len(s.debtors) == 0 {
 		s.mu.Unlock()
@@ -147,8 +149,11 @@ func (s *shard) collect() {
 		}
 	}
 	s.mu.Unlock()
+	now := s.replica.clock.now()
 	for _, l := range owing {
-		l.flight.Kick()
+		if cameUp || l.local.due(l, now) {
+			l.flight.Kick()
+		}
 	}
 }
 

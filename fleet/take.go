@@ -74,6 +74,9 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 	for i := range out {
 		if out[i].Err != nil {
 			f.Err = out[i].Err
+			if in[0].Bill != 0 {
+				ln.local.unpaid(ln)
+			}
 			return
 		}
 	}

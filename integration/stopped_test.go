@@ -19,7 +19,8 @@ import (
 
 // TestCallsWhileRedisIsStopped: eight callers make 50 calls a second each, and
 // Redis is stopped by SIGSTOP for two seconds. Calls return within StoreTimeout
-// + 10 ms at p99 and + 50 ms at worst; after a few, at once.
+// + 10 ms at p99 and + 50 ms at worst; after a few, at once. What the machine
+// itself adds is measured beside it, by a timer that nothing else holds up.
 func TestCallsWhileRedisIsStopped(t *testing.T) {
 	const callers, pace, stopped = 8, 20 * time.Millisecond, 2 * time.Second
 	server := redisserver.ForTest(t)
@@ -72,6 +73,19 @@ func TestCallsWhileRedisIsStopped(t *testing.T) {
 			}
 		})
 	}
+	var late time.Duration // the machine's own, at worst
+	all.Go(func() {
+		for {
+			start, timer := time.Now(), time.NewTimer(pace)
+			select {
+			case <-stop:
+				timer.Stop()
+				return
+			case <-timer.C:
+				late = max(late, time.Since(start)-pace)
+			}
+		}
+	})
 	time.Sleep(500 * time.Millisecond) // the load before
 	paused := time.Now()
 	if err := server.Pause(); err != nil {
@@ -125,19 +139,20 @@ func TestCallsWhileRedisIsStopped(t *testing.T) {
 		at(during, 0.5), at(during, 0.99), at(during, 1), len(during), slow)
 	t.Logf("known after %v; from then on p50 %v, p99 %v, worst %v; back %v after SIGCONT", down.Load().Sub(paused).Round(time.Millisecond),
 		at(after, 0.5), at(after, 0.99), at(after, 1), back.Round(time.Millisecond))
+	t.Logf("a timer of the machine's own was %v late at worst", late)
 	if outages.Load() != 1 {
 		t.Errorf("%d outages were told; want 1", outages.Load())
 	}
 	if raceDetector {
 		return
 	}
-	if got, want := at(during, 0.99), fleet.DefaultStoreTimeout+10*time.Millisecond; got > want {
+	if got, want := at(during, 0.99), fleet.DefaultStoreTimeout+10*time.Millisecond+late; got > want {
 		t.Errorf("p99 = %v; want %v at most", got, want)
 	}
-	if got, want := at(during, 1), fleet.DefaultStoreTimeout+50*time.Millisecond; got > want {
+	if got, want := at(during, 1), fleet.DefaultStoreTimeout+50*time.Millisecond+late; got > want {
 		t.Errorf("the worst call took %v; want %v at most", got, want)
 	}
-	if got := at(after, 0.9); got > time.Millisecond {
+	if got := at(after, 0.9); got > time.Millisecond+late {
 		t.Errorf("once it is known, one call in ten takes more than %v; want them at once", got)
 	}
 }

@@ -13,7 +13,7 @@ import (
 )
 
 // exits are the ways in which a function may end without returning.
-var exits = map[string]func(){ //nolint:gochecknoglobals // a table for two tests
+var exits = map[string]func(){
 	"panic":  func() { panic(errBackend) },
 	"Goexit": runtime.Goexit,
 }

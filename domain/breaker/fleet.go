@@ -4,10 +4,11 @@ import "github.com/holdfast-go/holdfast/domain"
 
 // The constants of the protocol.
 const (
-	fullWeight   = 1000           // a whole opinion
-	votesKept    = 1024           // replicas whose votes are kept, each by name
-	claimMicro   = 60_000_000     // claims that nobody brought for so long fall
-	aheadMicro   = 86_400_000_000 // a known epoch further ahead than this is refused
+	fullWeight   = 1000            // a whole opinion
+	votesKept    = 1024            // replicas whose votes are kept, each by name
+	claimMicro   = 60_000_000      // claims that nobody brought for so long fall
+	aheadMicro   = 86_400_000_000  // a known epoch further ahead than this is refused
+	longestMicro = 604_800_000_000 // evidence lasts no longer than the longest window, a week
 	noEpoch      = 0
 	askedOnly    = 'a' // of a replica in half-open: it asked for a probe
 	sawSuccess   = 's' // one of its probes succeeded
@@ -169,7 +170,8 @@ func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
 	if f.votes == nil {
 		f.votes = make(map[string]vote)
 	}
-	now := vote{e.Seq, e.Bad, e.Weight, nowMicro, e.ForMicro}
+	weight, lasts := min(max(e.Weight, 0), fullWeight), min(max(e.ForMicro, 0), longestMicro)
+	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts}
 	f.votes[e.Replica] = now
 	f.tell(now, 1)
 	return true

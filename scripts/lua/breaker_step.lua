@@ -31,7 +31,7 @@
 --          1 = unreadable | 2 = of a newer schema | 3 = too late | 4 = known epoch too far ahead
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local CLAIM, AHEAD, DAYS, VOTES = 60000000, 86400000000, 604800000, 1024
-local BIG = 9007199254740991
+local WEEK, BIG = 604800000000, 9007199254740991 -- µs; 2^53 - 1
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
 if now == 0 then
@@ -259,9 +259,9 @@ local function report()
     vote = nil
   elseif vote or f.nr < VOTES then
     f.nr = f.nr + (vote and 0 or 1)
-    vote = token .. ':' .. ARGV[19] .. ':' .. ARGV[20] .. ':' .. string.format('%.0f', now) ..
-      ':' .. ARGV[21] .. ':' .. ARGV[23] .. ':' .. ARGV[24]
-    tell(tonumber(ARGV[19]), tonumber(ARGV[20]), 1)
+    local weight, counts = math.max(math.min(tonumber(ARGV[20]), 1000), 0), math.max(math.min(tonumber(ARGV[21]), WEEK), 0)
+    vote = token .. ':' .. ARGV[19] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[23] .. ':' .. ARGV[24]
+    tell(tonumber(ARGV[19]), weight, 1)
   end
   if reached() or now - f.w >= r.window then
     vote = sweep(vote)

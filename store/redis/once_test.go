@@ -51,7 +51,10 @@ func TestLostRepliesAreNotAskedForAgain(t *testing.T) {
 						_ = storeError(t, out[i].Err)
 					}
 					calls := int64(len(bucketStore{s}.split(bucketStore{s}.groups(in))))
-					if again := between.scripts.Load() - sent; again != calls {
+					// A connection that is closed on it may keep a client from sending the
+					// rest of a pipeline; nothing may make it send anything twice.
+					again := between.scripts.Load() - sent
+					if again > calls || again < calls && mode != relayClose {
 						t.Errorf("%d scripts were sent for %d calls", again, calls)
 					}
 					for i := range in {
@@ -59,7 +62,8 @@ func TestLostRepliesAreNotAskedForAgain(t *testing.T) {
 					}
 					direct.Stores().Buckets.Take(t.Context(), in, out)
 					for i := range out {
-						if out[i].Remaining != 8 {
+						unsent := again < calls && out[i].Remaining == 9
+						if out[i].Remaining != 8 && !unsent {
 							t.Fatalf("bucket %d afterwards: %+v; want 8 of 10: one for the first call, one for the lost one", i, out[i])
 						}
 					}

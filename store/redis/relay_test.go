@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"bufio"
+	"bytes"
 	"io"
 	"net"
 	"strings"
@@ -44,10 +45,11 @@ func newRelay(t *testing.T, server string) *relay {
 	return r
 }
 
-// commands hands commands on and counts those with a script.
+// commands counts commands with a script, and then hands them on: who has a
+// reply finds its command counted.
 func (r *relay) commands(from io.Reader, to io.Writer) {
-	var copied writer = func(p []byte) (int, error) { return to.Write(p) }
-	in := bufio.NewReader(io.TeeReader(from, copied))
+	var counted bytes.Buffer
+	in := bufio.NewReader(io.TeeReader(from, &counted))
 	for {
 		args, err := readCommand(in)
 		if err != nil {
@@ -56,12 +58,14 @@ func (r *relay) commands(from io.Reader, to io.Writer) {
 		if verb := strings.ToLower(args[0]); verb == "evalsha" || verb == "eval" {
 			r.scripts.Add(1)
 		}
+		if in.Buffered() > 0 {
+			continue
+		}
+		if _, err := counted.WriteTo(to); err != nil {
+			return
+		}
 	}
 }
-
-type writer func([]byte) (int, error)
-
-func (w writer) Write(p []byte) (int, error) { return w(p) }
 
 // replies hands replies on, or loses them.
 func (r *relay) replies(from io.Reader, to io.Writer) {

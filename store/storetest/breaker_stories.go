@@ -81,6 +81,14 @@ func voteStories() []breakerStory {
 			{0, thinks("c", 750, true), fresh(0)},
 			{0, thinks("d", 750, true), open(us, 30*second)},
 		}},
+		{"nobody has more than one whole opinion", "nor less than none, whatever it says", domain.CircuitBreaker{}, []breakerStep{
+			{0, thinks("a", 5000, true), fresh(0)},
+			{0, thinks("b", 1, true), fresh(0)},
+			{0, thinks("c", -1000, false), fresh(0)},
+			{0, thinks("d", 998, true).lasting(-second), fresh(0)},
+			{0, thinks("e", 998, true), fresh(0)},
+			{0, thinks("b", 2, true), open(us, 30*second)},
+		}},
 		{"one is enough where any may open", "when its own layer tripped, not when it only saw something", any1, []breakerStep{
 			{0, well("b"), fresh(0)},
 			{0, well("c"), fresh(0)},
@@ -316,6 +324,21 @@ func recoveryStories() []breakerStory {
 			{0, asks("b", 3), leased(10*second, 30*second, 10*second)},
 			{0, settles("b", 3, domain.Success), closed(30*second + us)},
 		})},
+		{"one success is outvoted", "by more replicas that saw failure", domain.CircuitBreaker{MinReplicas: 3}, []breakerStep{
+			{0, sick("a"), fresh(0)},
+			{0, sick("b"), fresh(0)},
+			{0, sick("c"), open(us, 30*second)},
+			{30 * second, asks("a", 1), leased(10*second, 30*second, 10*second)},
+			{0, settles("a", 1, domain.Failure), halfOpen(30*second, 0)},
+			{0, asks("b", 2), leased(10*second, 30*second, 10*second)},
+			{0, settles("b", 2, domain.Failure), halfOpen(30*second, 0)},
+			{0, asks("c", 3), leased(10*second, 30*second, 10*second)},
+			{0, settles("c", 3, domain.Success), halfOpen(30*second, 0)},
+			{0, asks("c", 4), leased(10*second, 30*second, 10*second)},
+			{0, settles("c", 4, domain.Success), halfOpen(30*second, 0)}, // two successes, but of one against two
+			{0, asks("d", 5), leased(10*second, 30*second, 10*second)},
+			{0, settles("d", 5, domain.Failure), open(30*second+us, 60*second)},
+		}},
 		{"a success outweighs a failure of the same replica", "in whatever order they come", domain.CircuitBreaker{Probes: 2}, then(tripped(), []breakerStep{
 			{30 * second, asks("a", 1), leased(10*second, 30*second, 0)},
 			{0, asks("a", 2), leased(10*second, 30*second, 10*second)},
