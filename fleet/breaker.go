@@ -52,15 +52,15 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	if err != nil {
 		return nil, err
 	}
+	b.shard = r.shardLocked(r.shardNumber(b.id))
 	if p.Sharing != domain.ShareLocal {
 		if r.stores.Breakers == nil || r.stores.Views == nil {
 			return nil, &domain.PolicyError{
 				Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal",
 			}
 		}
-		b.pulse = r.pulseLocked()
+		b.pulse = r.pulseLocked(b.shard)
 	}
-	b.shard = r.shardLocked(r.shardNumber(b.id))
 	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
 	b.regate()

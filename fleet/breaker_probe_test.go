@@ -100,7 +100,7 @@ func TestCase49ProbesAreExactAcrossReplicas(t *testing.T) {
 		if got := w.results(domain.Success); got != 0 {
 			t.Errorf("%d late results counted", got)
 		}
-		for round := range 20 {
+		for round := range 8 {
 			for _, permit := range again {
 				permit.Report(domain.Success)
 			}
@@ -215,6 +215,35 @@ func TestOneReplicaRecoversAlone(t *testing.T) {
 			t.Errorf("it asked %d times", got)
 		}
 	})
+}
+
+// TestOddNumbersStillClose: the manners of asking are short beside half-open, so
+// that one replica alone closes a breaker of whatever numbers.
+func TestOddNumbersStillClose(t *testing.T) {
+	for _, p := range []domain.CircuitBreaker{
+		{RecoveryTimeout: time.Millisecond},
+		{RecoveryTimeout: 10 * time.Millisecond},
+		{RecoveryTimeout: time.Second, SuccessThreshold: 40},
+		{RecoveryTimeout: time.Minute, MaxHalfOpen: 100 * time.Millisecond, SuccessThreshold: 5},
+		{RecoveryTimeout: time.Minute, ProbeLease: time.Millisecond, MaxHalfOpen: time.Second},
+		{SuccessThreshold: 1000},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			nodes := w.nodes(2, p)
+			trip(nodes...)
+			p = nodes[0].Policy()
+			time.Sleep(p.RecoveryTimeout)
+			start := time.Now()
+			for w.view().State != domain.StateClosed && time.Since(start) < time.Hour {
+				_ = nodes[0].call(domain.Success)
+				time.Sleep(50 * time.Microsecond)
+			}
+			if took := time.Since(start); took > p.MaxHalfOpen+time.Millisecond {
+				t.Errorf("%s: it took %s", p, took)
+			}
+		})
+	}
 }
 
 // TestAnyRecoversAtOnce: a fleet in which one replica decides needs no more than

@@ -27,6 +27,9 @@ const seeds = 30
 // next; and when all is well again, the breaker closes. HOLDFAST_SEED plays one.
 func TestSimulatedFleets(t *testing.T) {
 	first, count := uint64(1), uint64(seeds)
+	if raceDetector {
+		count /= 3 // it is ten times slower
+	}
 	if more, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEEDS"), 10, 32); err == nil {
 		count = more
 	}
@@ -93,6 +96,8 @@ func newSimulation(t *testing.T, w *world, seed uint64) *simulation {
 	s := &simulation{
 		T: t, world: w, rnd: rand.New(rand.NewPCG(seed, 7)), stop: make(chan struct{}), epochs: make(map[*simulated]uint64),
 	}
+	s.mu.Lock() // traffic begins with the first replica
+	defer s.mu.Unlock()
 	s.policy = domain.CircuitBreaker{
 		RecoveryTimeout:    time.Duration(1+s.rnd.IntN(6)) * time.Second,
 		MaxRecoveryTimeout: 10 * time.Second,
@@ -118,6 +123,7 @@ func newSimulation(t *testing.T, w *world, seed uint64) *simulation {
 	return s
 }
 
+// join requires that s.mu is held.
 func (s *simulation) join() {
 	r := &simulated{node: s.world.node(s.policy), name: len(s.replicas)}
 	s.replicas = append(s.replicas, r)
@@ -186,7 +192,7 @@ func (s *simulation) pause(low, high int) time.Duration {
 // play lets a minute or two happen, heals everything and waits for the end.
 func (s *simulation) play() {
 	s.all.Go(s.watch)
-	for range 20 + s.rnd.IntN(40) {
+	for range s.pause(20, 60).Milliseconds() {
 		s.happen()
 		time.Sleep(s.pause(100, 4000))
 	}

@@ -314,7 +314,8 @@ func TestANetworkThatSwallows(t *testing.T) {
 					if d := allow(t, l, ""); !d.Allowed || !d.Degraded {
 						t.Errorf("call %d: %+v", i, d)
 					}
-					if took := time.Since(start); took > storeTimeout+50*time.Millisecond {
+					// Far from go-redis's seconds; a busy machine adds some to 100 ms.
+					if took := time.Since(start); took > 5*storeTimeout {
 						t.Errorf("call %d took %v", i, took)
 					}
 				}

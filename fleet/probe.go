@@ -10,20 +10,26 @@ import (
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
-// The manners of asking for probes.
-const (
-	// askSpread is over how long replicas spread their questions, when all of
-	// them hear at once that a lease may be free.
-	askSpread = 10 * time.Millisecond
-	// refusedSpread is the same for those who wait for a lease to end.
-	refusedSpread = 10 * askSpread
-	// restAfterProbe is how long a replica whose probe did not decide leaves the
-	// next one to others: it would always be the first to ask.
-	restAfterProbe = 5 * askSpread
-	// settleTries is how often a probe's result is sent: it is harmless to send
-	// it twice, and a lost one would count as a failed probe.
-	settleTries = 6
-)
+// settleTries is how often a probe's result is sent: it is harmless to send it
+// twice, and a lost one would count as a failed probe.
+const settleTries = 6
+
+// The manners of asking for probes, so that replicas do not all ask at once, and
+// none is always the first. They are short beside half-open, also when one alone
+// makes all its probes.
+type manners struct {
+	spread  time.Duration // over which they ask when all hear that a lease may be free
+	refused time.Duration // the same, for those who wait for a lease to end
+	rest    time.Duration // a replica whose probe did not decide leaves the next one to others
+}
+
+// manners requires that b.mu is held.
+func (b *Breaker) manners() manners {
+	half := min(b.policy.ProbeLease, b.policy.RecoveryTimeout/4, b.policy.MaxHalfOpen)
+	unit := min(10*time.Millisecond, half/16)
+	enough := b.policy.MaxHalfOpen / time.Duration(4*b.policy.SuccessThreshold)
+	return manners{unit, 10 * unit, min(5*unit, enough)}
+}
 
 // probing is what a replica keeps about the probes of one breaker. It is under
 // the breaker's lock.
@@ -131,11 +137,12 @@ func (b *Breaker) sendAsk(ctx context.Context, ask port.ProbeRequest, sentAt tim
 		b.probe.again = now + v.For
 		if v.Epoch == b.fleet.epoch { // else it is void: the fleet has moved on meanwhile
 			grant := fleetProbe{epoch: v.Epoch, token: ask.Token, until: sentAt + out[0].For, clock: b.replica.clock}
-			b.probe.held = append(b.probe.held, grant)
+			over := func(h fleetProbe) bool { return h.until <= now } // of permits that were never reported
+			b.probe.held = append(slices.DeleteFunc(b.probe.held, over), grant)
 			grants <- grant
 		}
 	case v.Epoch == b.fleet.epoch:
-		b.probe.again = now + v.For + jitter(min(v.For/8, refusedSpread)+time.Millisecond)
+		b.probe.again = now + v.For + jitter(min(v.For/8, b.manners().refused))
 	}
 }
 
@@ -194,7 +201,7 @@ func (b *Breaker) giveUp(grant fleetProbe) {
 // settleProbe sends a probe's result. It requires that b.mu is held.
 func (b *Breaker) settleProbe(now time.Duration, p fleetProbe, o domain.Outcome) {
 	if p.epoch == b.fleet.epoch {
-		b.probe.ended(now, o, b.rules.MinReplicas > 1)
+		b.endedProbe(now, o)
 	}
 	ask := b.settlement(p, o)
 	if b.replica.spawn(func(ctx context.Context) { b.sendSettle(ctx, ask, p.epoch) }) {
@@ -202,12 +209,14 @@ func (b *Breaker) settleProbe(now time.Duration, p fleetProbe, o domain.Outcome)
 	}
 }
 
-// ended notes what came of a probe of this epoch.
-func (p *probing) ended(now time.Duration, o domain.Outcome, othersDecide bool) {
+// endedProbe notes what came of a probe of this epoch. It requires that b.mu is
+// held.
+func (b *Breaker) endedProbe(now time.Duration, o domain.Outcome) {
+	p := &b.probe
 	p.good = p.good || o == domain.Success
 	p.failed = !p.good && (p.failed || o == domain.Failure)
-	if othersDecide || o == domain.LocalFailure {
-		p.rest = now + restAfterProbe
+	if o == domain.LocalFailure || b.rules.MinReplicas > 1 {
+		p.rest = now + b.manners().rest
 	}
 }
 
@@ -253,8 +262,8 @@ func (b *Breaker) leaseFree(now time.Duration, v port.View, known uint64) {
 	if v.Err != nil || v.State != domain.StateHalfOpen || v.Epoch != b.fleet.epoch || v.Epoch != known || b.probe.failed {
 		return
 	}
-	if soon := now + v.For; soon+refusedSpread < b.probe.again {
-		b.probe.again = soon + jitter(askSpread)
+	if soon, m := now+v.For, b.manners(); soon+m.refused < b.probe.again {
+		b.probe.again = soon + jitter(m.spread)
 	}
 }
 

@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"maps"
+	"slices"
 	"sync"
 	"time"
 
@@ -11,9 +13,11 @@ import (
 )
 
 // A pulse keeps the copies of a replica's shared breakers fresh and sends its
-// reports: one goroutine, one call a shard at a time, whatever the calls.
+// reports: one goroutine a shard, one call at a time, whatever the calls. A shard
+// that hangs does not keep the others waiting.
 type pulse struct {
 	replica *Replica
+	shard   *shard
 	once    sync.Once
 	wake    chan struct{} // an urgent report waits
 	air     chan struct{} // holds one while calls are in the air
@@ -75,19 +79,21 @@ func (b *Breaker) tellOpinion(now time.Duration) {
 	b.pulse.nudge()
 }
 
-// pulseLocked makes or finds the replica's pulse. It requires that r.mu is held.
-func (r *Replica) pulseLocked() *pulse {
-	if r.pulse == nil {
-		r.pulse = &pulse{replica: r, wake: make(chan struct{}, 1), air: make(chan struct{}, 1)}
+// pulseLocked makes or finds the pulse of a shard. It requires that r.mu is held.
+func (r *Replica) pulseLocked(s *shard) *pulse {
+	p := r.pulses[s]
+	if p == nil {
+		p = &pulse{replica: r, shard: s, wake: make(chan struct{}, 1), air: make(chan struct{}, 1)}
+		r.pulses[s] = p
 	}
-	return r.pulse
+	return p
 }
 
 // begin starts the pulse at the first use of a shared breaker.
 func (p *pulse) begin() {
 	p.once.Do(func() {
 		p.replica.spawn(p.run)
-		p.replica.spawn(p.watch)
+		p.replica.watching.Do(func() { p.replica.spawn(p.replica.watch) })
 	})
 }
 
@@ -116,29 +122,27 @@ func (p *pulse) run(ctx context.Context) {
 	}
 }
 
-// A round is what one shard is told and asked in one beat.
+// A round is what the shard is told and asked in one beat.
 type round struct {
 	reporters, readers []*Breaker
 	reports            []port.Report
 	reads              []port.ID
 }
 
-// beat sends what is due, to all shards at once.
+// beat sends what is due.
 func (p *pulse) beat(ctx context.Context, refresh bool) {
 	if !p.fly(ctx) {
 		return
 	}
 	defer func() { <-p.air }()
-	rounds := make(map[*shard]*round)
+	var r round
 	now := p.replica.clock.now()
 	for _, b := range p.all() {
-		b.join(now, refresh, rounds)
+		b.join(now, refresh, &r)
 	}
-	var all sync.WaitGroup
-	for s, r := range rounds {
-		all.Go(func() { p.send(ctx, s, r) })
+	if len(r.reporters)+len(r.readers) > 0 {
+		p.send(ctx, &r)
 	}
-	all.Wait()
 }
 
 // fly waits until nothing is in the air, unless ctx ends first.
@@ -156,15 +160,15 @@ func (p *pulse) all() []*Breaker {
 	defer p.replica.mu.Unlock()
 	all := make([]*Breaker, 0, len(p.replica.breakers))
 	for _, b := range p.replica.breakers {
-		if b.pulse != nil {
+		if b.pulse == p {
 			all = append(all, b)
 		}
 	}
 	return all
 }
 
-// join adds b to its shard's round, if it has something to say or to learn.
-func (b *Breaker) join(now time.Duration, refresh bool, rounds map[*shard]*round) {
+// join adds b to a round, if it has something to say or to learn.
+func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.used.Swap(false) {
@@ -181,11 +185,6 @@ func (b *Breaker) join(now time.Duration, refresh bool, rounds map[*shard]*round
 		b.fleet.fresh = false // the next call reads first
 		b.regate()
 		return
-	}
-	r := rounds[b.shard]
-	if r == nil {
-		r = &round{}
-		rounds[b.shard] = r
 	}
 	if report {
 		r.reporters = append(r.reporters, b)
@@ -221,30 +220,30 @@ func (b *Breaker) nextReport(now time.Duration) port.Report {
 
 // send makes the calls of one round, unless the shard is down: then one read is
 // its trial.
-func (p *pulse) send(ctx context.Context, s *shard, r *round) {
-	if !s.health.Up() {
+func (p *pulse) send(ctx context.Context, r *round) {
+	if !p.shard.health.Up() {
 		for _, b := range r.reporters {
 			b.unsent()
 		}
-		s.try(append(r.readers, r.reporters...)[0].look)
+		p.shard.try(append(r.readers, r.reporters...)[0].look)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.replica.config.StoreTimeout)
 	defer cancel()
 	var both sync.WaitGroup
 	if len(r.reports) > 0 {
-		both.Go(func() { p.report(ctx, s, r) })
+		both.Go(func() { p.report(ctx, r) })
 	}
 	if len(r.reads) > 0 {
-		p.read(ctx, s, r)
+		p.read(ctx, r)
 	}
 	both.Wait()
 }
 
-func (p *pulse) report(ctx context.Context, s *shard, r *round) {
+func (p *pulse) report(ctx context.Context, r *round) {
 	out := make([]port.View, len(r.reports))
 	p.replica.stores.Breakers.Report(ctx, r.reports, out)
-	s.recordViews(out)
+	p.shard.recordViews(out)
 	for i, b := range r.reporters {
 		b.reply(out[i])
 		if out[i].Err != nil {
@@ -255,10 +254,10 @@ func (p *pulse) report(ctx context.Context, s *shard, r *round) {
 	}
 }
 
-func (p *pulse) read(ctx context.Context, s *shard, r *round) {
+func (p *pulse) read(ctx context.Context, r *round) {
 	out := make([]port.View, len(r.reads))
 	p.replica.stores.Views.Read(ctx, r.reads, out)
-	s.recordViews(out)
+	p.shard.recordViews(out)
 	for i, b := range r.readers {
 		b.take(out[i])
 	}
@@ -307,10 +306,10 @@ func (b *Breaker) reportAgain(sent port.Report, got port.View) {
 }
 
 // watch takes the pushed transitions, and comes back when the connection broke.
-func (p *pulse) watch(ctx context.Context) {
+func (r *Replica) watch(ctx context.Context) {
 	for {
-		_ = p.replica.stores.Views.Watch(ctx, p.pushed) // the pulse reads what a broken watch misses
-		pause := time.NewTimer(p.replica.config.MaxStaleness/4 + jitter(p.replica.config.MaxStaleness/4))
+		_ = r.stores.Views.Watch(ctx, r.pushed) // the pulses read what a broken watch misses
+		pause := time.NewTimer(r.config.MaxStaleness/4 + jitter(r.config.MaxStaleness/4))
 		select {
 		case <-ctx.Done():
 			pause.Stop()
@@ -320,20 +319,29 @@ func (p *pulse) watch(ctx context.Context) {
 	}
 }
 
-func (p *pulse) pushed(id port.ID, v port.View) {
-	if b, ok := p.replica.FindBreaker(id.Name); ok && b.pulse != nil {
+func (r *Replica) pushed(id port.ID, v port.View) {
+	if b, ok := r.FindBreaker(id.Name); ok && b.pulse != nil {
 		b.pushed(v)
 	}
 }
 
 // withdraw takes this replica's votes back when it closes, and gives back the
-// leases of its probes. It waits for what is in the air, which could otherwise
-// arrive afterwards and vote again, and lets nothing fly after it.
+// leases of its probes.
 func (r *Replica) withdraw(ctx context.Context) {
 	r.mu.Lock()
-	p := r.pulse
+	pulses := slices.Collect(maps.Values(r.pulses))
 	r.mu.Unlock()
-	if p == nil || !p.fly(ctx) {
+	var all sync.WaitGroup
+	for _, p := range pulses {
+		all.Go(func() { p.withdraw(ctx) })
+	}
+	all.Wait()
+}
+
+// withdraw waits for what is in the air, which could otherwise arrive afterwards
+// and vote again, and lets nothing fly after it.
+func (p *pulse) withdraw(ctx context.Context) {
+	if !p.fly(ctx) {
 		return
 	}
 	var reports []port.Report
@@ -344,10 +352,10 @@ func (r *Replica) withdraw(ctx context.Context) {
 	}
 	var both sync.WaitGroup
 	if len(reports) > 0 {
-		both.Go(func() { r.stores.Breakers.Report(ctx, reports, make([]port.View, len(reports))) })
+		both.Go(func() { p.replica.stores.Breakers.Report(ctx, reports, make([]port.View, len(reports))) })
 	}
 	if len(leases) > 0 {
-		r.stores.Breakers.Probe(ctx, leases, make([]port.ProbeReply, len(leases)))
+		p.replica.stores.Breakers.Probe(ctx, leases, make([]port.ProbeReply, len(leases)))
 	}
 	both.Wait()
 }

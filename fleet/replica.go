@@ -36,7 +36,8 @@ type Replica struct {
 	limiters map[string]*Limiter
 	breakers map[string]*Breaker
 	shards   map[uint32]*shard
-	pulse    *pulse // nil until a shared breaker is made
+	pulses   map[*shard]*pulse // of shared breakers
+	watching sync.Once
 }
 
 // Join makes this process a replica of the fleet that shares stores. It makes
@@ -66,6 +67,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		limiters:    make(map[string]*Limiter),
 		breakers:    make(map[string]*Breaker),
 		shards:      make(map[uint32]*shard),
+		pulses:      make(map[*shard]*pulse),
 	}
 	r.events = eventQueue{listen: c.OnEvent, log: r.config.Logger, spawn: r.spawn}
 	r.lines = eventQueue{log: r.config.Logger, spawn: r.spawn}

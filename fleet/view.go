@@ -104,7 +104,7 @@ func (b *Breaker) pushed(v port.View) {
 	known := b.fleet.epoch
 	b.takeLocked(now, v)
 	if known < v.Epoch && v.State == domain.StateHalfOpen {
-		b.probe.again = now + jitter(askSpread)
+		b.probe.again = now + jitter(b.manners().spread)
 	}
 	b.leaseFree(now, v, known)
 }

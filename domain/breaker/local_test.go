@@ -154,6 +154,10 @@ func TestCase04RatioExactAtTheBoundary(t *testing.T) {
 			t.Errorf("the ratio %v is read as %d thousandths", ratio, got)
 		}
 	}
+	most, rest := 0.7, 0.6
+	if tenth := most - rest; mille(tenth) != 100 { // a binary fraction, a little short of it
+		t.Errorf("the ratio %v is read as %d thousandths", tenth, mille(tenth))
+	}
 }
 
 func TestCase05OldResultsDoNotCount(t *testing.T) {

@@ -37,7 +37,7 @@ func checkKey(t rapid.TB, s *Store, kind byte, id port.ID) string {
 	if strings.Count(key, "{") != 1 || strings.Count(key, "}") != 1 {
 		t.Errorf("key of %q is %q: more than one tag, so its slot depends on who reads it", id, key)
 	}
-	if len(key) > len(s.fleet)+3+1+64+1+keyMax {
+	if len(key) > len(s.fleet)+len(":{b=}")+len(id.Name)+keyMax {
 		t.Errorf("key of %q has %d bytes", id, len(key))
 	}
 	for _, c := range []byte(key) {
@@ -64,6 +64,22 @@ func TestKeysAreDistinct(t *testing.T) {
 			t.Fatalf("%c %q has the key of the members", kindA, a)
 		}
 	})
+}
+
+// A key that is spelt as the hash of another is still its own.
+func TestHashesAreNoKeys(t *testing.T) {
+	t.Parallel()
+	s := New(connect(t, "127.0.0.1:1"), "shop", Options{})
+	hashed := s.key(kindBucket, port.ID{Name: "limit", Key: "a b"})
+	_, hash, found := strings.Cut(strings.TrimSuffix(hashed, "}"), "#")
+	if !found || len(hash) != 22 {
+		t.Fatalf("the key is %q; want a hash of 128 bits in it", hashed)
+	}
+	for _, key := range []string{hash, "#" + hash, "=" + hash} {
+		if spelt := s.key(kindBucket, port.ID{Name: "limit", Key: key}); spelt == hashed {
+			t.Errorf("the key %q is that of another, %q", key, spelt)
+		}
+	}
 }
 
 // FuzzKey looks for two entities with one key, and for a key that leaves its

@@ -17,8 +17,8 @@ const (
 	relayClose               // closes the connection in their place, after the server's answer
 )
 
-// A relay stands between a client and a server, and can lose the replies of
-// what the server has executed.
+// A relay stands between a client and a server, and can lose the replies to
+// scripts. Connections may still be made.
 type relay struct {
 	addr    string
 	mode    atomic.Int32
@@ -36,18 +36,19 @@ func newRelay(t *testing.T, server string) *relay {
 			return
 		}
 		defer up.Close()
+		var scripted atomic.Bool // there was one on this connection
 		go func() {
 			defer down.Close()
-			r.replies(up, down)
+			r.replies(up, down, &scripted)
 		}()
-		r.commands(down, up)
+		r.commands(down, up, &scripted)
 	})
 	return r
 }
 
 // commands counts commands with a script, and then hands them on: who has a
 // reply finds its command counted.
-func (r *relay) commands(from io.Reader, to io.Writer) {
+func (r *relay) commands(from io.Reader, to io.Writer, scripted *atomic.Bool) {
 	var counted bytes.Buffer
 	in := bufio.NewReader(io.TeeReader(from, &counted))
 	for {
@@ -57,6 +58,7 @@ func (r *relay) commands(from io.Reader, to io.Writer) {
 		}
 		if verb := strings.ToLower(args[0]); verb == "evalsha" || verb == "eval" {
 			r.scripts.Add(1)
+			scripted.Store(true)
 		}
 		if in.Buffered() > 0 {
 			continue
@@ -68,19 +70,19 @@ func (r *relay) commands(from io.Reader, to io.Writer) {
 }
 
 // replies hands replies on, or loses them.
-func (r *relay) replies(from io.Reader, to io.Writer) {
+func (r *relay) replies(from io.Reader, to io.Writer, scripted *atomic.Bool) {
 	buffer := make([]byte, 1<<16)
 	for {
 		n, err := from.Read(buffer)
 		if err != nil {
 			return
 		}
-		switch r.mode.Load() {
-		case relayPass:
+		switch mode := r.mode.Load(); {
+		case mode == relayPass || !scripted.Load():
 			if _, err := to.Write(buffer[:n]); err != nil {
 				return
 			}
-		case relayClose:
+		case mode == relayClose:
 			return
 		}
 	}
