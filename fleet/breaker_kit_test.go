@@ -32,6 +32,7 @@ type world struct {
 	out    map[uint64]time.Time   // leases out, and until when
 	most   int                    // leases out at once
 	asks   map[string]int         // by incarnation
+	asked  []time.Time            // when
 	result map[domain.Outcome]int // results that counted: their lease was out
 	voided int                    // results that did not
 }
@@ -130,6 +131,7 @@ func (w *world) probe(ctx context.Context, in []port.ProbeRequest, out []port.Pr
 			w.out[r.Token] = now.Add(out[i].For)
 		}
 		w.asks[r.Replica]++
+		w.asked = append(w.asked, now)
 		w.most = max(w.most, len(w.out))
 	}
 }

@@ -151,6 +151,46 @@ func TestCooldownOverAtOnce(t *testing.T) {
 	})
 }
 
+// TestAsksAreSpread: replicas that hear the same do not all ask at once: neither
+// when half-open is pushed, nor at the end of a lease, nor when it comes back.
+func TestAsksAreSpread(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		nodes := w.nodes(100, domain.CircuitBreaker{})
+		trip(nodes...)
+		time.Sleep(30*time.Second + 100*time.Millisecond) // not when the pulses look around
+		nodes[0].patient()                                // hangs
+		synctest.Wait()
+		var probe fleet.Permit
+		worst := func(during string, d time.Duration, least int) {
+			t.Helper()
+			w.asked = nil
+			for end := time.Now().Add(d); time.Now().Before(end); time.Sleep(100 * time.Microsecond) {
+				for _, n := range nodes[1:] {
+					if permit, err := n.Acquire(t.Context()); err == nil {
+						probe = permit
+					}
+				}
+			}
+			at := make(map[time.Time]int)
+			for _, asked := range w.asked {
+				if at[asked.Truncate(time.Millisecond)]++; at[asked.Truncate(time.Millisecond)] > 30 {
+					t.Errorf("%s: more than 30 asked in a millisecond", during)
+					return
+				}
+			}
+			if len(w.asked) < least {
+				t.Errorf("%s: %d asked; want %d", during, len(w.asked), least)
+			}
+		}
+		worst("after the push of half-open", 15*time.Millisecond, 99)
+		time.Sleep(10*time.Second - 20*time.Millisecond)
+		worst("at the lease's end", 150*time.Millisecond, 99)
+		probe.Report(domain.Ignored)
+		worst("when a lease came back", 15*time.Millisecond, 50)
+	})
+}
+
 // TestRecoveryIsQuick: once the dependency is well, the fleet closes by the first
 // probes of two replicas, whatever the lease and the wait for others are.
 func TestRecoveryIsQuick(t *testing.T) {
