@@ -18,7 +18,7 @@ type State struct {
 	AtMicro    int64 // the store's clock, Unix µs, at which all this was true
 	Rule       Rule  // whose numbers decide
 	Turn       int64 // µs after AtMicro up to which turns are handed out
-	Challenged int64 // µs for which another rule was brought and this one was not; 0 = it was not challenged
+	Challenged int64 // µs since another rule was brought, negative when this one was since; 0 = not within a minute
 	Bills      [billsKept]uint64
 }
 
@@ -90,7 +90,7 @@ func (st *State) enter(nowMicro int64, r Rule) (changed bool) {
 		return false
 	}
 	rebased := st.advance(nowMicro)
-	if st.Credits == st.Rule.Full && st.Turn == 0 {
+	if st.Credits == st.Rule.Full && st.Turn == 0 && st.contestedMicro() == 0 {
 		*st = State{Credits: r.Full, AtMicro: st.AtMicro, Rule: r}
 		return false
 	}
@@ -113,24 +113,48 @@ func (st *State) advance(nowMicro int64) (rebased bool) {
 	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
 	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)
 	st.Turn = max(st.Turn-elapsed, 0)
-	if st.Challenged > 0 {
+	switch {
+	case st.Challenged > 0:
 		st.Challenged = min(st.Challenged+elapsed, claimMicro)
+	case st.Challenged-elapsed <= -claimMicro:
+		st.Challenged = 0
+	case st.Challenged < 0:
+		st.Challenged -= elapsed
 	}
 	return false
+}
+
+// contestedMicro is how long it is still remembered that two rules are brought.
+// Until then the better one decides also where the bucket is full: else each
+// time that it is, the other one's burst could be had as well.
+func (st *State) contestedMicro() int64 {
+	switch {
+	case st.Challenged > 0:
+		return claimMicro - st.Challenged
+	case st.Challenged < 0:
+		return claimMicro + st.Challenged
+	default:
+		return 0
+	}
 }
 
 // claim settles whose rule decides when r is brought.
 func (st *State) claim(r Rule) (changed bool) {
 	switch {
+	case r == st.Rule && st.Challenged > 0:
+		st.Challenged = -1
+		return true
 	case r == st.Rule:
-		changed = st.Challenged != 0
-		st.Challenged = 0
-		return changed
-	case r.better(st.Rule) || st.Challenged >= claimMicro:
+		return false
+	case r.better(st.Rule):
+		st.Credits = r.rescale(st.Rule, st.Credits)
+		st.Rule, st.Challenged = r, -1
+		return true
+	case st.Challenged >= claimMicro:
 		st.Credits = r.rescale(st.Rule, st.Credits)
 		st.Rule, st.Challenged = r, 0
 		return true
-	case st.Challenged == 0:
+	case st.Challenged <= 0:
 		st.Challenged = 1
 		return true
 	default:
@@ -185,10 +209,10 @@ func (st *State) waitFor(want int64) int64 {
 }
 
 // FullMicro is the time after AtMicro from which st is the same as a bucket
-// that is not there: it is full and no turn is out.
+// that is not there: it is full, no turn is out and its rule is not contested.
 func (st *State) FullMicro() int64 {
 	if st.Rule == (Rule{}) {
 		return 0
 	}
-	return max(ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn), st.Turn)
+	return max(ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn), st.Turn, st.contestedMicro())
 }

@@ -7,7 +7,7 @@
 --            u  Unix µs at which all of this was true
 --            p  whose numbers decide: "1:<version>:<earn>:<worth>:<burst>", 1 = schema
 --            d  µs after u up to which turns are handed out; absent = 0
---            x  µs for which other numbers were brought, and these were not; absent = 0
+--            x  µs since other numbers were brought, negative when these were since; absent = 0
 --            b  the last bills charged, newest first, "<id>,<id>,…"; absent = none
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
@@ -132,7 +132,7 @@ local function write(k, c, u, p, d, x, b, h, full_in)
   else
     redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', format('%.0f', u), 'p', p)
   end
-  if d > 0 or x > 0 or b ~= '' or h[4] or h[5] or h[6] then
+  if d > 0 or x ~= 0 or b ~= '' or h[4] or h[5] or h[6] then
     rare()
     keep(k, 'd', format('%.0f', d), '0', h[4])
     keep(k, 'x', format('%.0f', x), '0', h[5])
@@ -168,7 +168,7 @@ for k = 1, last do
     end
     if wrong == 0 and not (c and u and d and x and c >= -full and c <= full and c % 1 == 0
       and u >= 0 and u <= BIG and u % 1 == 0 and d >= 0 and d <= TURN and d % 1 == 0
-      and x >= 0 and x <= CLAIM and x % 1 == 0 and #b <= 200 and not string.find(b, '[^%d,]')) then
+      and x >= -CLAIM and x <= CLAIM and x % 1 == 0 and #b <= 200 and not string.find(b, '[^%d,]')) then
       wrong = 1
     end
   end
@@ -190,22 +190,26 @@ for k = 1, last do
       u = now
       c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)
       d = d > elapsed and d - elapsed or 0
-      x = x > 0 and min(x + elapsed, CLAIM) or 0
+      x = x > 0 and min(x + elapsed, CLAIM) or x < 0 and x - elapsed > -CLAIM and x - elapsed or 0
     end
-    -- Settle whose numbers decide. A full bucket is as good as none.
-    if c == f and d == 0 then
+    -- Settle whose numbers decide. A full bucket is as good as none, unless two
+    -- are brought: else each time that it is full the other one's burst could be had.
+    if c == f and d == 0 and (x == 0 or x >= CLAIM) then
       if stored then
         e, w, f = mine.e, mine.w, mine.f
       end
       c, x, b, changed = f, 0, '', false
     elseif not stored then
-      changed, x = changed or x ~= 0, 0
+      if x > 0 then
+        x, changed = -1, true
+      end
     elseif better(mine, stored) or x >= CLAIM then
-      c, x, changed = rescale(mine, stored, c), 0, true
+      x = better(mine, stored) and -1 or 0
+      c, changed = rescale(mine, stored, c), true
       e, w, f = mine.e, mine.w, mine.f
     else
       foreign, p = 1, h[3]
-      if x == 0 then
+      if x <= 0 then
         x, changed = 1, true
       end
     end
@@ -263,6 +267,9 @@ for k = 1, last do
     local full_in = floor((f - c + e - 1) / e)
     if full_in < d then
       full_in = d
+    end
+    if x ~= 0 then
+      full_in = max(full_in, CLAIM - math.abs(x))
     end
     full_in = full_in + u - now -- the clock may have stepped back behind u
     if k < last then

@@ -1,6 +1,7 @@
 package redisstore
 
 import (
+	"fmt"
 	"strconv"
 	"testing"
 	"time"
@@ -40,7 +41,7 @@ func (f *fixture) meaning() time.Duration {
 		return n
 	}
 	rule := ruleOf(f.t, 10, 10)
-	st := bucket.State{Credits: number("c"), AtMicro: number("u"), Rule: rule, Turn: number("d")}
+	st := bucket.State{Credits: number("c"), AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x")}
 	return time.Duration(st.AtMicro-f.micro.Load()+st.FullMicro()) * time.Microsecond
 }
 
@@ -64,6 +65,11 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 		}},
 		{"a debt", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 10, Count: 1, Bill: 1}) }},
 		{"a claim that lost", empty, func(f *fixture) { takeWith(f.t.Context(), f.Store, other, takeOne()) }},
+		{"a claim that lost, and the one that won", empty, func(f *fixture) {
+			takeWith(f.t.Context(), f.Store, other, takeOne())
+			f.move(10 * time.Second)
+			f.take(takeOne())
+		}},
 		{"a clock that stepped back a little", empty, func(f *fixture) {
 			f.move(-4 * time.Second)
 			f.take(bucket.Ask{Cost: 1, Count: 1, Bill: 1})
@@ -137,34 +143,40 @@ func TestCase08PeeksWriteNothing(t *testing.T) {
 // one that never expires. Here miniredis expires it, and memory does not.
 func TestCase03ExpiryDecidesNothing(t *testing.T) {
 	t.Parallel()
-	const full = time.Second // until it is full again
-	for _, wait := range []time.Duration{
-		full - time.Millisecond, full - time.Microsecond, full, full + time.Millisecond,
-		full + time.Second - time.Millisecond, full + time.Second, full + time.Second + 2*time.Millisecond, time.Hour,
+	for contested, end := range map[bool]time.Duration{
+		false: time.Second,                    // then it is full again
+		true:  time.Minute - time.Microsecond, // then the other claim is forgotten
 	} {
-		t.Run(wait.String(), func(t *testing.T) {
-			t.Parallel()
-			server := miniredis.RunT(t)
-			f := newHastyFixture(t, connect(t, server.Addr()))
-			eternal := memory.New(memory.Options{Now: f.now}).Stores()
-			both := func(rule bucket.Rule, ask bucket.Ask) {
-				t.Helper()
-				var want [1]port.TakeReply
-				eternal.Buckets.Take(t.Context(), []port.TakeRequest{{Bucket: theBucket, Rule: rule, Ask: ask}}, want[:])
-				if got := takeWith(t.Context(), f.Store, rule, ask); got != want[0] {
-					t.Errorf("after %v: Take(%+v) = %+v; without expiry %+v", wait, ask, got, want[0])
+		for _, wait := range []time.Duration{
+			end - time.Millisecond, end - time.Microsecond, end, end + time.Microsecond, end + time.Millisecond,
+			end + time.Second - time.Millisecond, end + time.Second, end + time.Second + 2*time.Millisecond, time.Hour,
+		} {
+			t.Run(fmt.Sprintf("contested %v, after %v", contested, wait), func(t *testing.T) {
+				t.Parallel()
+				server := miniredis.RunT(t)
+				f := newHastyFixture(t, connect(t, server.Addr()))
+				eternal := memory.New(memory.Options{Now: f.now}).Stores()
+				both := func(rule bucket.Rule, ask bucket.Ask) {
+					t.Helper()
+					var want [1]port.TakeReply
+					eternal.Buckets.Take(t.Context(), []port.TakeRequest{{Bucket: theBucket, Rule: rule, Ask: ask}}, want[:])
+					if got := takeWith(t.Context(), f.Store, rule, ask); got != want[0] {
+						t.Errorf("Take(%+v) = %+v; without expiry %+v", ask, got, want[0])
+					}
 				}
-			}
-			rule, other := ruleOf(t, 10, 10), ruleOf(t, 10, 20)
-			both(rule, bucket.Ask{Cost: 4, Count: 1})
-			both(rule, bucket.Ask{Cost: 6, Count: 1})
-			both(other, takeOne()) // a challenge, forgotten when full
-			f.move(wait)
-			server.FastForward(wait)
-			both(rule, bucket.Ask{Count: 1})
-			both(other, bucket.Ask{Cost: 1, Count: 100})
-			both(rule, bucket.Ask{Cost: 1, Count: 100, Turn: true})
-		})
+				rule, other := ruleOf(t, 10, 10), ruleOf(t, 10, 20)
+				both(rule, bucket.Ask{Cost: 4, Count: 1})
+				both(rule, bucket.Ask{Cost: 6, Count: 1})
+				if contested {
+					both(other, takeOne())
+				}
+				f.move(wait)
+				server.FastForward(wait)
+				both(rule, bucket.Ask{Count: 1})
+				both(other, bucket.Ask{Cost: 1, Count: 100})
+				both(rule, bucket.Ask{Cost: 1, Count: 100, Turn: true})
+			})
+		}
 	}
 }
 

@@ -271,8 +271,23 @@ func takeStories() []takeStory {
 		}},
 		{"a bucket that is full again is as good as none", "so that expiry decides nothing", version(limit(10, second, 10), 1), []takeStep{
 			{0, loose, cost(500), yes(500)},
+			{500 * time.Millisecond, domain.RateLimit{}, one(), yes(9)},
+		}},
+		{"unless two versions are brought", "then the better one decides for a minute after it was last brought", version(limit(10, second, 10), 1), []takeStep{
+			{0, loose, cost(500), yes(500)},
 			{499999 * us, domain.RateLimit{}, one(), foreign(yes(998))},
-			{time.Second, domain.RateLimit{}, one(), yes(9)},
+			{time.Second, domain.RateLimit{}, one(), foreign(yes(999))},
+			{59*second - 2*us, domain.RateLimit{}, one(), foreign(yes(999))},
+			{second, domain.RateLimit{}, one(), yes(9)},
+		}},
+		{"a deploy that shrinks the burst mints nothing", "the small bucket is full soon, and the large one must not be had each time", limit(1, second, 1000), []takeStep{
+			{0, domain.RateLimit{}, cost(1000), yes(0)},
+			{0, version(limit(10, second, 1), 1), one(), no(0, second/10)},
+			{second / 10, domain.RateLimit{}, many(1000), foreign(port.TakeReply{Granted: 1, RetryAfter: second / 10})},
+			{second / 10, version(limit(10, second, 1), 1), one(), yes(0)},
+			{second, domain.RateLimit{}, many(1000), foreign(port.TakeReply{Granted: 1, RetryAfter: second / 10})},
+			{second, version(limit(10, second, 1), 1), peek(), yes(1)},
+			{60 * second, domain.RateLimit{}, many(1000), port.TakeReply{Granted: 1000}}, // which nobody has brought for a minute
 		}},
 	}
 }
