@@ -88,7 +88,8 @@ func (m *member) hearsFleet(to domain.State) {
 	})
 }
 
-// passes asks, as often as refusals say that it may help, until let through.
+// passes asks until it is let through. A refusal says when that is at the latest:
+// a lease may come back earlier.
 func (m *member) passes() fleet.Permit {
 	m.tb.Helper()
 	for end := time.Now().Add(patience); time.Now().Before(end); {
@@ -100,7 +101,7 @@ func (m *member) passes() fleet.Permit {
 		if !ok {
 			m.tb.Fatal(err)
 		}
-		<-time.After(max(open.RetryAfter, time.Millisecond))
+		<-time.After(min(max(open.RetryAfter, time.Millisecond), 10*time.Millisecond))
 	}
 	m.tb.Fatalf("not let through within %s: %+v", patience, m.Status())
 	return fleet.Permit{}
