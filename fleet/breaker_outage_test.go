@@ -258,6 +258,33 @@ func TestIdle(t *testing.T) {
 	})
 }
 
+// TestIdleWhileTheStoreWasDown: the first call does not wait for a store that was
+// last seen down, but has it tried at once.
+func TestIdleWhileTheStoreWasDown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		nodes := w.nodes(3, domain.CircuitBreaker{RecoveryTimeout: 5 * time.Minute})
+		meet(nodes...)
+		n := nodes[0]
+		n.line.set(refusing)
+		time.Sleep(90*time.Second + 100*time.Millisecond)
+		n.line.setDeaf(true)
+		n.line.set(healthy)
+		trip(nodes[1:]...)
+		n.line.setDelay(30 * time.Millisecond)
+		start := time.Now()
+		if err := n.call(domain.Success); err != nil || time.Since(start) != 0 {
+			t.Errorf("%v after %s; want it let through by its own layer, at once", err, time.Since(start))
+		}
+		time.Sleep(31 * time.Millisecond)
+		synctest.Wait()
+		n.wantState(domain.StateOpen, domain.ScopeFleet)
+		if down, up := n.count(domain.EventStoreDown), n.count(domain.EventStoreUp); down != 1 || up != 1 {
+			t.Errorf("told %d times down, %d times up", down, up)
+		}
+	})
+}
+
 // TestFirstReadIsShared: callers that arrive together wait for one read.
 func TestFirstReadIsShared(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -257,6 +257,32 @@ func TestOneReplicaRecoversAlone(t *testing.T) {
 	})
 }
 
+// TestWhoseProbeFailedDoesNotAskAgain: it gets no other probe in this half-open,
+// and does not ask whenever a lease is free.
+func TestWhoseProbeFailedDoesNotAskAgain(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		nodes := w.nodes(2, domain.CircuitBreaker{})
+		trip(nodes...)
+		time.Sleep(30 * time.Second)
+		nodes[0].patient().Report(domain.Failure)
+		time.Sleep(100 * time.Millisecond)
+		_ = nodes[0].call(domain.Success) // is told to come back later
+		nodes[0].line.count()
+		for range 50 {
+			nodes[1].patient().Report(domain.Ignored)
+			for range 50 {
+				if nodes[0].call(domain.Success) == nil {
+					t.Fatal("let through")
+				}
+				time.Sleep(time.Millisecond)
+			}
+		}
+		if got := nodes[0].line.count().asks; got > 0 {
+			t.Errorf("it asked %d times", got)
+		}
+	})
+}
+
 // TestOddNumbersStillClose: the manners of asking are short beside half-open, so
 // that one replica alone closes a breaker of whatever numbers.
 func TestOddNumbersStillClose(t *testing.T) {

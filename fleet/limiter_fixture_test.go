@@ -31,9 +31,9 @@ type bubbleStore struct {
 	make func(t *testing.T) port.Stores
 }
 
-// bubbleStores are the stores that the rules of a limit are tested on: they must
-// not differ (cases.md part 1, 59). The real Redis is asked in store/redis and
-// in integration.
+// bubbleStores are the stores that the rules of a limit are tested on, since they
+// must not differ (cases.md part 1, 59). The real Redis is asked where its own
+// clock does: here and there, in store/redis and in integration.
 func bubbleStores() []bubbleStore {
 	return []bubbleStore{
 		{"memory", func(*testing.T) port.Stores { return memory.New(memory.Options{}).Stores() }},

@@ -51,7 +51,7 @@ func executed(t *testing.T, client *redis.Client) (n int64) {
 
 // cases.md part 2, 16: SCRIPT FLUSH between calls, also under load: nobody
 // notices, and each call is executed once.
-func TestScriptFlush(t *testing.T) {
+func TestLimitCase16ScriptFlush(t *testing.T) {
 	_, client, r := onRedis(t)
 	const burst = 5000
 	l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(1).WithBurst(burst), Keyed: true})
@@ -102,7 +102,7 @@ func TestScriptFlush(t *testing.T) {
 }
 
 // cases.md part 2, 15, on a real server: 64 callers × 200 on one key.
-func TestManyCallersOnRedis(t *testing.T) {
+func TestLimitCase15ManyCallersOnRedis(t *testing.T) {
 	_, client, r := onRedis(t)
 	const callers, each, burst = 64, 200, 10_000
 	l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(1).WithBurst(burst)})
@@ -130,7 +130,7 @@ func TestManyCallersOnRedis(t *testing.T) {
 // cases.md part 2, 23, and rule L4, on a server that is stopped: calls come back
 // within StoreTimeout, then at once; when it goes on, what had timed out is not
 // executed late, and the replica is back by itself.
-func TestAStoppedServer(t *testing.T) {
+func TestLimitCase23AStoppedServer(t *testing.T) {
 	server, client, r := onRedis(t)
 	const burst = 1000
 	l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(1).WithBurst(burst), Outage: domain.OutageClosed})
@@ -203,7 +203,7 @@ func TestARestartedServer(t *testing.T) {
 }
 
 // cases.md part 2, 24, on a real server.
-func TestARealServersRefusals(t *testing.T) {
+func TestLimitCase24ARealServersRefusals(t *testing.T) {
 	ctx := context.Background()
 	for name, row := range map[string]struct {
 		refuse, mend func(admin *redis.Client) error

@@ -159,6 +159,7 @@ func TestATokenIsHandedOver(t *testing.T) {
 		{"to one denied aboard before", []caller{{3, false, true}, {2, false, true}, {3, true, false}}, nil, 5, 0},
 		{"to one behind", []caller{{1, true, false}}, []caller{{1, false, true}, {1, false, true}}, 10, 8},
 		{"not to a higher cost", []caller{{2, true, false}, {3, false, false}}, []caller{{3, false, false}}, 4, 2},
+		{"not to one who left too", []caller{{1, true, false}, {1, true, false}, {1, false, true}}, nil, 1, 0},
 		{"a part of it", []caller{{5, true, false}}, []caller{{2, false, true}}, 5, 0},
 		{"not to a peek", []caller{{1, true, false}, {0, false, false}}, nil, 1, 0},
 		{"spent", []caller{{4, true, false}}, nil, 10, 6},
@@ -282,7 +283,7 @@ func TestALateReplyIsDropped(t *testing.T) {
 		late := make(chan struct{})
 		store.set(func(_ context.Context, execute func()) error { execute(); <-late; return nil })
 		a, b := ask(t, l, 1), ask(t, l, 1)
-		time.Sleep(storeTimeout)
+		time.Sleep(storeTimeout + time.Millisecond)
 		close(late)
 		store.set(nil)
 		b.wants(t, false, domain.ErrStoreUnavailable)

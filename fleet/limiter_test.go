@@ -21,7 +21,7 @@ import (
 // cases.md part 1, 37 and 40: a fresh bucket gives its burst at once, then its
 // rate, and never more than burst + rate·t in any interval; there is no edge of
 // a window or a second around which it gives a burst twice.
-func TestFreshBucketThenItsRate(t *testing.T) {
+func TestCase37And40FreshBucketThenItsRate(t *testing.T) {
 	for _, limit := range []domain.Limit{
 		domain.PerSecond(40),
 		domain.PerSecond(40).WithBurst(7),
@@ -80,7 +80,7 @@ func TestFreshBucketThenItsRate(t *testing.T) {
 
 // Waiting exactly RetryAfter succeeds, and less does not, also where a token
 // takes long or is not a round number of µs (cases.md part 1, 42).
-func TestWaitingExactlyRetryAfter(t *testing.T) {
+func TestCase42WaitingExactlyRetryAfter(t *testing.T) {
 	for _, limit := range []domain.Limit{
 		domain.PerHour(1).WithBurst(1),
 		domain.Per(1, 30*24*time.Hour).WithBurst(1),
@@ -120,13 +120,10 @@ func TestWaitingExactlyRetryAfter(t *testing.T) {
 	}
 }
 
-// cases.md part 1, 38 and part 2, 6: n permits in one call are n calls of one;
-// a denied cost charges nothing.
-func TestCosts(t *testing.T) {
+// cases.md part 2, 6: a denied cost charges nothing.
+func TestLimitCase6ADeniedCostChargesNothing(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
-		r := join(t, stores, fleet.Config{})
-		limit := domain.Per(5, time.Hour)
-		one := r.limiter(domain.RateLimit{Name: "one", Limit: limit})
+		one := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "one", Limit: domain.PerHour(5)})
 		for i, want := range []struct {
 			cost, left int64
 			allowed    bool
@@ -136,12 +133,22 @@ func TestCosts(t *testing.T) {
 				t.Errorf("step %d: AllowN(%d) = %+v; want %v, %d left", i, want.cost, d, want.allowed, want.left)
 			}
 		}
+	})
+}
+
+// cases.md part 1, 38: n permits in one call are n calls of one.
+func TestCase38Costs(t *testing.T) {
+	onEachStore(t, func(t *testing.T, stores port.Stores) {
+		r := join(t, stores, fleet.Config{})
+		limit := domain.PerHour(5)
+		one := r.limiter(domain.RateLimit{Name: "one", Limit: limit})
+		allowN(t, one, "", 3)
 		many := r.limiter(domain.RateLimit{Name: "many", Limit: limit})
 		for range 3 {
 			allow(t, many, "")
 		}
-		if got, want := peek(t, many, "").Remaining, int64(2); got != want {
-			t.Errorf("after three calls %d tokens are left; want %d, as after one call of 3", got, want)
+		if got, want := peek(t, many, ""), peek(t, one, ""); got != want || got.Remaining != 2 {
+			t.Errorf("after three calls: %+v; after one call of 3: %+v; want 2 left after both", got, want)
 		}
 		whole := r.limiter(domain.RateLimit{Name: "whole", Limit: limit})
 		if d := allowN(t, whole, "", 5); !d.Allowed {
@@ -152,7 +159,7 @@ func TestCosts(t *testing.T) {
 
 // cases.md part 2, 7: a cost above the burst is an error at once and for ever,
 // which takes nothing and makes no store call; so is a negative one.
-func TestCostsThatCannotBe(t *testing.T) {
+func TestLimitCase7CostsThatCannotBe(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		store, stores := newFaulty(memory.New(memory.Options{}).Stores())
 		l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(5)})
@@ -193,7 +200,7 @@ func TestCostAboveTheBurstInForce(t *testing.T) {
 }
 
 // cases.md part 2, 8: cost 0 is a look. It writes nothing and takes nothing.
-func TestPeek(t *testing.T) {
+func TestLimitCase8Peek(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.Per(2, 2*time.Second)})
 		look := func(allowed bool, left int64, retry time.Duration) {
@@ -238,7 +245,7 @@ func TestPeek(t *testing.T) {
 }
 
 // cases.md part 2, 11: polling does not slow refill.
-func TestPollingDoesNotSlowRefill(t *testing.T) {
+func TestLimitCase11PollingDoesNotSlowRefill(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.Per(1, 10*time.Second)})
 		allow(t, l, "")
@@ -257,7 +264,7 @@ func TestPollingDoesNotSlowRefill(t *testing.T) {
 }
 
 // cases.md part 2, 15: 64 callers × 200 on one key: an exact count and no error.
-func TestManyCallersCountExactly(t *testing.T) {
+func TestLimitCase15ManyCallersCountExactly(t *testing.T) {
 	for _, store := range bubbleStores() {
 		t.Run(store.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -330,7 +337,7 @@ func TestRemainingWithinAFlight(t *testing.T) {
 
 // cases.md part 1, 41: a store clock that steps back refills nothing, a denied
 // call adds nothing, and a step forward is worth one burst at most.
-func TestTheStoresClockSteps(t *testing.T) {
+func TestCase41TheStoresClockSteps(t *testing.T) {
 	var skew atomic.Int64
 	synctest.Test(t, func(t *testing.T) {
 		now := func() time.Time { return time.Now().Add(time.Duration(skew.Load())) }
@@ -364,7 +371,7 @@ func TestTheStoresClockSteps(t *testing.T) {
 }
 
 // cases.md part 1, 54: making or restarting a replica changes nothing shared.
-func TestMakingAReplicaChangesNothing(t *testing.T) {
+func TestCase54MakingAReplicaChangesNothing(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		stores, server := onMiniredis(t)
 		first := join(t, stores, fleet.Config{})
