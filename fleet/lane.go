@@ -32,27 +32,10 @@ type answer struct {
 	granted, tooHigh, foreign bool
 	remaining                 int64
 	retryAfter                time.Duration
-	err                       error
 }
 
-func (a answer) reply() port.TakeReply {
-	r := port.TakeReply{Remaining: a.remaining, RetryAfter: a.retryAfter, TooHigh: a.tooHigh, Foreign: a.foreign}
-	if a.granted {
-		r.Granted = 1
-	}
-	return r
-}
-
-// fly asks the store, by the next flight. It reads the clock only for one who
-// keeps a budget.
-func (ln *lane) fly(ctx context.Context, cost int64, left time.Duration, b *Budget) (answer, error) {
-	if b == nil {
-		return ln.flight.Do(ctx, cost, left)
-	}
-	start := ln.limiter.replica.clock.now()
-	got, err := ln.flight.Do(ctx, cost, left)
-	b.spend(ln.limiter.replica.clock.now() - start)
-	return got, err
+func answerOf(r port.TakeReply) answer {
+	return answer{granted: r.Granted > 0, tooHigh: r.TooHigh, foreign: r.Foreign, remaining: r.Remaining, retryAfter: r.RetryAfter}
 }
 
 // A memo is a denial remembered: until then, costs from that one on are denied

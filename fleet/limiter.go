@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
@@ -128,26 +129,83 @@ func (l *Limiter) Peek(ctx context.Context, key string) (domain.Decision, error)
 // AllowWithin is AllowN within what is left of b, which may be nil for all of
 // StoreTimeout; what it spends is taken from b.
 func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Budget) (domain.Decision, error) {
+	// Callers wait below by the hundred, each on a stack that is cold when it
+	// wakes: the fewer frames there are up to there, the sooner it is back.
+	set, ln, err := l.enter(ctx, key, cost)
+	switch {
+	case err != nil:
+		return domain.Decision{}, err
+	case l.binder != nil:
+		return l.inProcess(ln, set, cost)
+	}
+	if d, ok := ln.remembered(set, cost); ok {
+		return d, nil
+	}
+	left := b.left(l.replica.config.StoreTimeout)
+	if left <= 0 || !ln.shard.health.Up() {
+		return l.unasked(ln, set, cost, left)
+	}
+	var asked time.Duration
+	if b != nil {
+		asked = l.replica.clock.now()
+	}
+	got, err := ln.flight.Do(ctx, cost, left)
+	if b != nil {
+		b.spend(l.replica.clock.now() - asked)
+	}
+	if err != nil {
+		return l.unanswered(ctx, ln, set, cost, err)
+	}
+	return l.decide(set, cost, got)
+}
+
+// enter refuses what is not asked for, and finds what a call needs.
+func (l *Limiter) enter(ctx context.Context, key string, cost int64) (*settings, *lane, error) {
 	if ctx.Err() != nil {
-		return domain.Decision{}, context.Cause(ctx)
+		return nil, nil, context.Cause(ctx)
 	}
 	if l.replica.closed.Load() {
-		return domain.Decision{}, domain.ErrClosed
+		return nil, nil, domain.ErrClosed
 	}
 	set := l.settings.Load()
 	if err := set.check(key, cost); err != nil {
-		return domain.Decision{}, err
+		return nil, nil, err
 	}
 	l.replica.begin()
-	ln := l.lane(set, key)
-	if l.binder != nil {
-		reply := l.bound(ln, set).Take(bucket.Ask{Cost: cost, Count: 1})
-		if reply.Err != nil {
-			return l.outage(ln, set, cost, reply.Err)
-		}
-		return l.decide(set, cost, reply)
+	return set, l.lane(set, key), nil
+}
+
+// inProcess asks a store that answers at once.
+func (l *Limiter) inProcess(ln *lane, set *settings, cost int64) (domain.Decision, error) {
+	reply := l.bound(ln, set).Take(bucket.Ask{Cost: cost, Count: 1})
+	if reply.Err != nil {
+		return l.outage(ln, set, cost, reply.Err)
 	}
-	return l.ask(ctx, ln, set, cost, b)
+	return l.decide(set, cost, answerOf(reply))
+}
+
+// unasked decides a call for which the store is not asked: it is down, or the
+// call has no time left for it.
+func (l *Limiter) unasked(ln *lane, set *settings, cost int64, left time.Duration) (domain.Decision, error) {
+	if left <= 0 {
+		return l.outage(ln, set, cost, errNoTime)
+	}
+	ln.try(set)
+	return l.outage(ln, set, cost, ln.shard.trouble.Load())
+}
+
+var errNoTime = errors.New("the call has waited for stores long enough")
+
+// unanswered decides a call that the store did not answer.
+func (l *Limiter) unanswered(ctx context.Context, ln *lane, set *settings, cost int64, err error) (domain.Decision, error) {
+	switch {
+	case l.replica.closed.Load():
+		return domain.Decision{}, domain.ErrClosed
+	case ctx.Err() != nil:
+		return domain.Decision{}, context.Cause(ctx)
+	default:
+		return l.outage(ln, set, cost, err)
+	}
 }
 
 // check refuses misuse.
@@ -169,49 +227,20 @@ func (s *settings) tooHigh(cost int64) error {
 	return fmt.Errorf("%w: limit %q, cost %d", domain.ErrCostTooHigh, s.policy.Name, cost)
 }
 
-// ask asks the store, through memory and a shared flight.
-func (l *Limiter) ask(ctx context.Context, ln *lane, set *settings, cost int64, b *Budget) (domain.Decision, error) {
-	if d, ok := ln.remembered(set, cost); ok {
-		return d, nil
-	}
-	left := b.left(l.replica.config.StoreTimeout)
-	if left <= 0 {
-		return l.outage(ln, set, cost, errNoTime)
-	}
-	if !ln.shard.health.Up() {
-		ln.try(set)
-		return l.outage(ln, set, cost, ln.shard.trouble.Load())
-	}
-	got, err := ln.fly(ctx, cost, left, b)
-	switch {
-	case err == nil && got.err == nil:
-		return l.decide(set, cost, got.reply())
-	case l.replica.closed.Load():
-		return domain.Decision{}, domain.ErrClosed
-	case err != nil && ctx.Err() != nil:
-		return domain.Decision{}, context.Cause(ctx)
-	case err == nil:
-		err = got.err
-	}
-	return l.outage(ln, set, cost, err)
-}
-
-var errNoTime = errors.New("the call has waited for stores long enough")
-
-// decide turns a store's reply into a decision.
-func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply) (domain.Decision, error) {
-	if r.Foreign {
+// decide turns a store's answer into a decision.
+func (l *Limiter) decide(set *settings, cost int64, a answer) (domain.Decision, error) {
+	if a.foreign {
 		l.noteForeign(set)
 	}
-	if r.TooHigh {
+	if a.tooHigh {
 		return domain.Decision{}, set.tooHigh(cost)
 	}
-	d := domain.Decision{Allowed: r.Granted > 0, Remaining: r.Remaining}
+	d := domain.Decision{Allowed: a.granted, Remaining: a.remaining}
 	if cost == 0 {
-		d.Allowed = r.RetryAfter == 0
+		d.Allowed = a.retryAfter == 0
 	}
 	if !d.Allowed {
-		d.RetryAfter = r.RetryAfter
+		d.RetryAfter = a.retryAfter
 	}
 	return d, nil
 }

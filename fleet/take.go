@@ -104,9 +104,8 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 
 // share is the nth caller's part of a reply to a run of equal costs.
 func share(in port.TakeRequest, out port.TakeReply, nth int64) answer {
-	a := answer{tooHigh: out.TooHigh, foreign: out.Foreign, remaining: out.Remaining, retryAfter: out.RetryAfter}
-	if nth < out.Granted {
-		a.granted = true
+	a := answerOf(out)
+	if a.granted = nth < out.Granted; a.granted {
 		a.remaining += (out.Granted - 1 - nth) * in.Cost
 	}
 	return a

@@ -121,8 +121,8 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 24, key)
-	c.words = append(c.words, s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
+	c := newCall(s.step, 1, 24)
+	c.words = append(c.words, key, s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
 	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
 		c.words = append(c.words, n)
 	}
@@ -139,7 +139,7 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 		return err
 	}
 	s.clock.hear(n[1], sent)
-	if err := s.troubleOf(n[2], c.key); err != nil {
+	if err := s.troubleOf(n[2], s.key(kindBreaker, st.breaker)); err != nil {
 		return err
 	}
 	if len(n) < 10 || n[4] < 0 || n[4] > int64(domain.StateOpen) {

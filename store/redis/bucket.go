@@ -61,8 +61,11 @@ func (s bucketStore) groups(in []port.TakeRequest) []group {
 
 // attempt executes groups once, and returns those that were too late.
 func (s bucketStore) attempt(ctx context.Context, groups []group, in []port.TakeRequest, out []port.TakeReply) (stale []group) {
-	parts := s.split(groups)
-	calls := make([]call, len(parts))
+	parts := [][]group{groups}
+	if len(groups) > 1 {
+		parts = s.split(groups)
+	}
+	calls := make([]call, len(parts), max(len(parts), 1))
 	notAfter := s.clock.notAfter(ctx)
 	for i, part := range parts {
 		calls[i] = s.takeCall(notAfter, part, in)
@@ -101,9 +104,6 @@ func (s bucketStore) split(groups []group) [][]group {
 	if !s.link.single() {
 		most = 1
 	}
-	if len(groups) == 1 {
-		return [][]group{groups}
-	}
 	parts := make([][]group, 0, (len(groups)+most-1)/most)
 	seen := make(map[string]struct{}, min(len(groups), most))
 	begin := 0
@@ -121,11 +121,10 @@ func (s bucketStore) split(groups []group) [][]group {
 // takeCall is the call for groups, as bucket_take.lua wants it.
 func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequest) call {
 	asks := groups[len(groups)-1].end - groups[0].begin
-	keys := make([]string, len(groups))
-	for i, g := range groups {
-		keys[i] = g.key
+	c := newCall(s.take, len(groups), 2+2*len(groups)+3*asks)
+	for _, g := range groups {
+		c.words = append(c.words, g.key)
 	}
-	c := newCall(s.take, 2+2*len(groups)+3*asks, keys...)
 	c.words = append(c.words, s.nowArg(), notAfter)
 	for _, g := range groups {
 		claim := s.claims.of(in[g.begin].Rule)

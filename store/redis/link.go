@@ -56,12 +56,27 @@ type sender interface {
 // do runs f with a client that ends with ctx, or soon after. f must touch
 // nothing that the caller uses once do has returned an error.
 func (l *link) do(ctx context.Context, f func(context.Context, sender) error) error {
+	if to := l.direct(ctx); to != nil {
+		return f(ctx, to)
+	}
+	return l.strand(ctx, f)
+}
+
+// direct is a client whose calls end with ctx, or soon after; nil if they may
+// have to be left behind.
+func (l *link) direct(ctx context.Context) sender {
 	switch {
 	case l.bounded:
-		return f(ctx, l.client)
+		return l.client
 	case l.plain != nil:
-		return f(ctx, l.within(ctx))
+		return l.within(ctx)
+	default:
+		return nil
 	}
+}
+
+// strand runs f, and leaves it behind when ctx ends.
+func (l *link) strand(ctx context.Context, f func(context.Context, sender) error) error {
 	select {
 	case l.stranded <- struct{}{}:
 	default:

@@ -16,8 +16,8 @@ func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Dura
 		return 0, s.broken
 	}
 	sent := now()
-	c := newCall(s.beat, 3, s.key(kindMembers, port.ID{}))
-	c.words = append(c.words, s.nowArg(), replica, lasting.Microseconds())
+	c := newCall(s.beat, 1, 3)
+	c.words = append(c.words, s.key(kindMembers, port.ID{}), s.nowArg(), replica, lasting.Microseconds())
 	calls := []call{c}
 	err := s.link.run(ctx, calls)
 	var n []int64

@@ -1,6 +1,9 @@
 package redisstore
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // schema is the version of the replies that this package reads.
 const schema = 1
@@ -17,20 +20,12 @@ const (
 // numbers reads a script's reply: integers, the first one the schema, the second
 // the server's time.
 func (c *call) numbers() ([]int64, error) {
-	if err := c.cmd.Err(); err != nil {
-		return nil, err
-	}
-	items, err := c.cmd.Slice()
+	n, err := c.cmd.Result()
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrReply, err)
-	}
-	n := make([]int64, len(items))
-	for i, item := range items {
-		x, ok := item.(int64)
-		if !ok {
-			return nil, fmt.Errorf("%w: item %d is %T", ErrReply, i, item)
+		if strings.Contains(err.Error(), "can't parse") { // go-redis has no type for it
+			err = fmt.Errorf("%w: %w", ErrReply, err)
 		}
-		n[i] = x
+		return nil, err
 	}
 	if len(n) < 3 || n[0] != schema || n[1] <= 0 {
 		return nil, fmt.Errorf("%w: of %d items", ErrReply, len(n))

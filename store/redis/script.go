@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha1" //nolint:gosec // Redis names scripts by it
 	"encoding/hex"
+	"slices"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -12,7 +13,7 @@ import (
 type script struct {
 	op   string // in errors
 	text string
-	sha  string
+	sha  any // a string, as arguments of a command are passed
 }
 
 func newScript(op, text string) *script {
@@ -23,24 +24,20 @@ func newScript(op, text string) *script {
 // A call is one execution of a script, and its reply.
 type call struct {
 	script *script
-	key    string // the first one
-	words  []any  // the whole command: verb, script, how many keys and which, arguments
+	words  []any // the whole command: verb, script, how many keys and which, arguments
 	cmd    once
 }
 
-// newCall begins a call; the caller appends the arguments to its words.
-func newCall(s *script, arguments int, keys ...string) call {
-	c := call{script: s, key: keys[0], words: make([]any, 0, 3+len(keys)+arguments)}
-	c.words = append(c.words, "evalsha", s.sha, len(keys))
-	for _, k := range keys {
-		c.words = append(c.words, k)
-	}
+// newCall begins a call; the caller appends the keys and the arguments.
+func newCall(s *script, keys, arguments int) call {
+	c := call{script: s, words: make([]any, 0, 3+keys+arguments)}
+	c.words = append(c.words, "evalsha", s.sha, keys)
 	return c
 }
 
 // once is a command that go-redis must not send again when its reply is lost:
-// it may have been executed.
-type once struct{ *redis.Cmd }
+// it may have been executed. All that scripts reply is integers.
+type once struct{ *redis.IntSliceCmd }
 
 // NoRetry tells go-redis.
 func (once) NoRetry() bool { return true }
@@ -48,31 +45,44 @@ func (once) NoRetry() bool { return true }
 // withText makes the command carry the script itself.
 func (c *call) withText() { c.words[0], c.words[1] = "eval", c.script.text }
 
-func (c *call) prepare(ctx context.Context) { c.cmd = once{redis.NewCmd(ctx, c.words...)} }
+func (c *call) prepare(ctx context.Context) { c.cmd = once{redis.NewIntSliceCmd(ctx, c.words...)} }
 
-// run executes calls, in one pipeline, at most once each. A script that the
-// server does not know was not executed, so it is sent again with its text.
-// The reply or error of each call is in its cmd. run returns an error when the
-// commands may still be under way; the calls must not be touched then.
+// run executes calls, in one pipeline, at most once each. The reply or error of
+// each call is in its cmd; run returns an error when they may still be under way.
 func (l *link) run(ctx context.Context, calls []call) error {
-	return l.do(ctx, func(ctx context.Context, to sender) error {
-		for i := range calls {
-			calls[i].prepare(ctx)
-		}
-		send(ctx, to, calls, nil)
-		var unknown []int
-		for i := range calls {
-			if err := calls[i].cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
-				calls[i].withText()
-				calls[i].prepare(ctx)
-				unknown = append(unknown, i)
-			}
-		}
-		if len(unknown) > 0 {
-			send(ctx, to, calls, unknown)
-		}
+	if to := l.direct(ctx); to != nil {
+		execute(ctx, to, calls)
+		return nil
+	}
+	left := slices.Clone(calls)
+	err := l.strand(ctx, func(ctx context.Context, to sender) error {
+		execute(ctx, to, left)
 		return nil
 	})
+	if err == nil {
+		copy(calls, left)
+	}
+	return err
+}
+
+// execute sends calls. A script that the server does not know was not executed,
+// so it is sent again with its text.
+func execute(ctx context.Context, to sender, calls []call) {
+	for i := range calls {
+		calls[i].prepare(ctx)
+	}
+	send(ctx, to, calls, nil)
+	var unknown []int
+	for i := range calls {
+		if err := calls[i].cmd.Err(); err != nil && redis.HasErrorPrefix(err, "NOSCRIPT") {
+			calls[i].withText()
+			calls[i].prepare(ctx)
+			unknown = append(unknown, i)
+		}
+	}
+	if len(unknown) > 0 {
+		send(ctx, to, calls, unknown)
+	}
 }
 
 // send sends the calls of the given numbers, or all of them for nil. Each

@@ -12,14 +12,16 @@ const maxAsks = 1024
 // A Lane is where the questions to one entity queue. It is safe for concurrent
 // use once Init has been called.
 type Lane[K, Q, A any] struct {
-	Key K // the owner's
-
-	shard  *Shard[K, Q, A]
+	// What all callers change in turn stands together, in one line of a cache.
 	mu     sync.Mutex
-	queue  []*Flight[K, Q, A] // not taken off yet; only the last one may have room
+	last   *Flight[K, Q, A] // of the queue; it alone may have room
+	first  *Flight[K, Q, A] // of the queue: what has not taken off
 	flying *Flight[K, Q, A]
+	usual  int  // questions in the last flight that took off
 	listed bool // stands in shard.ready
-	usual  int  // questions in the last flight
+
+	shard *Shard[K, Q, A]
+	Key   K // the owner's
 }
 
 // Init makes l a lane of s.
@@ -28,14 +30,19 @@ func (l *Lane[K, Q, A]) Init(s *Shard[K, Q, A], key K) { l.shard, l.Key = s, key
 // Do asks, and waits for the answer: until the shard's Timeout from now, or for
 // atMost if that is shorter, or until ctx ends.
 func (l *Lane[K, Q, A]) Do(ctx context.Context, ask Q, atMost time.Duration) (answer A, err error) {
-	if answer, ok, err := l.alone(ctx, ask, atMost); ok {
-		return answer, err
+	l.mu.Lock()
+	if f := l.boardAlone(ask, atMost); f != nil {
+		l.mu.Unlock()
+		return l.alone(ctx, f)
 	}
-	f, i, err := l.board(ask)
-	if err != nil {
-		return answer, err
+	f, i, list := l.board(ask)
+	l.mu.Unlock()
+	if list && !l.shard.push(l) {
+		return answer, ErrClosed
 	}
-	if err := l.wait(ctx, f, atMost); err != nil {
+	if atMost >= l.shard.config.Timeout && ctx.Done() == nil {
+		<-f.done // as many callers do, who can wait for nothing else: it costs half of a select
+	} else if err := l.wait(ctx, f, atMost); err != nil {
 		return l.leave(f, i, err)
 	}
 	if f.result != nil && !l.servedEarly(f, i) {
@@ -47,7 +54,7 @@ func (l *Lane[K, Q, A]) Do(ctx context.Context, ask Q, atMost time.Duration) (an
 // Kick lets the lane fly although nobody asks, for what its owner has to say.
 func (l *Lane[K, Q, A]) Kick() {
 	l.mu.Lock()
-	if len(l.queue) == 0 {
+	if l.first == nil {
 		l.open()
 	}
 	list := l.list()
@@ -61,29 +68,19 @@ func (l *Lane[K, Q, A]) Kick() {
 func (l *Lane[K, Q, A]) Idle() bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.flying == nil && len(l.queue) == 0
+	return l.flying == nil && l.first == nil
 }
 
-// board takes a seat in the next flight.
-func (l *Lane[K, Q, A]) board(ask Q) (f *Flight[K, Q, A], i int, err error) {
-	l.mu.Lock()
-	if n := len(l.queue); n > 0 && len(l.queue[n-1].Asks) < maxAsks {
-		f = l.queue[n-1]
-	} else {
+// board takes a seat in the next flight, and reports whether the lane has to be
+// pushed onto the shard's ready list. It requires that l.mu is held, by all
+// callers in turn: it is short on purpose.
+func (l *Lane[K, Q, A]) board(ask Q) (f *Flight[K, Q, A], i int, list bool) {
+	if f = l.last; f == nil || len(f.Asks) == maxAsks {
 		f = l.open()
 	}
 	i = len(f.Asks)
-	var none A
 	f.Asks = append(f.Asks, ask)
-	f.Answers = append(f.Answers, none)
-	f.seats = append(f.seats, waiting)
-	l.shard.waiting.Add(1)
-	list := l.list()
-	l.mu.Unlock()
-	if list && !l.shard.push(l) {
-		return nil, 0, ErrClosed
-	}
-	return f, i, nil
+	return f, i, l.list()
 }
 
 // open begins a flight. It requires that l.mu is held.
@@ -92,33 +89,31 @@ func (l *Lane[K, Q, A]) open() *Flight[K, Q, A] {
 	f := &Flight[K, Q, A]{
 		Lane:     l,
 		Asks:     make([]Q, 0, l.usual),
-		Answers:  make([]A, 0, l.usual),
-		seats:    make([]seat, 0, l.usual),
 		deadline: c.Now().Add(c.Timeout),
 		done:     make(chan struct{}),
 	}
 	f.timer = time.AfterFunc(c.Timeout, func() { l.expire(f) })
-	l.queue = append(l.queue, f)
+	if l.last == nil {
+		l.first = f
+	} else {
+		l.last.behind = f
+	}
+	l.last = f
 	return f
 }
 
 // list reports whether the lane has to be pushed onto the shard's ready list,
 // and takes that for done. It requires that l.mu is held.
 func (l *Lane[K, Q, A]) list() bool {
-	if l.flying != nil || l.listed || len(l.queue) == 0 {
+	if l.flying != nil || l.listed || l.first == nil {
 		return false
 	}
 	l.listed = true
 	return true
 }
 
-// wait waits for f to end. Many callers can wait for nothing else, and a plain
-// receive costs half of a select.
+// wait waits for f, for ctx and for the caller's own time to end.
 func (l *Lane[K, Q, A]) wait(ctx context.Context, f *Flight[K, Q, A], atMost time.Duration) error {
-	if atMost >= l.shard.config.Timeout && ctx.Done() == nil {
-		<-f.done
-		return nil
-	}
 	var own <-chan time.Time
 	if atMost < l.shard.config.Timeout {
 		timer := time.NewTimer(atMost)
@@ -140,12 +135,12 @@ func (l *Lane[K, Q, A]) leave(f *Flight[K, Q, A], i int, why error) (answer A, e
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	switch {
-	case f.seats[i] == served, f.ended && f.result == nil:
+	case f.seat(i) == served, f.ended && f.result == nil:
 		return f.Answers[i], nil
 	case f.ended:
 		return answer, f.result
 	case !f.flown:
-		f.seats[i] = left
+		f.mark(i, left)
 	default:
 		if f.gone == nil {
 			f.gone = make([]bool, len(f.Asks))
@@ -160,7 +155,7 @@ func (l *Lane[K, Q, A]) leave(f *Flight[K, Q, A], i int, why error) (answer A, e
 func (l *Lane[K, Q, A]) servedEarly(f *Flight[K, Q, A], i int) bool {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return f.seats[i] == served
+	return f.seat(i) == served
 }
 
 // expire ends a flight whose first caller has waited long enough, and everyone
@@ -177,11 +172,10 @@ func (l *Lane[K, Q, A]) expire(f *Flight[K, Q, A]) {
 
 // endQueue ends all that has not taken off. It requires that l.mu is held.
 func (l *Lane[K, Q, A]) endQueue(err error) {
-	for _, f := range l.queue {
-		l.shard.waiting.Add(-int64(len(f.Asks)))
+	for f := l.first; f != nil; f = f.behind {
 		f.end(err)
 	}
-	l.queue = nil
+	l.first, l.last = nil, nil
 }
 
 // takeOff takes the next flight into the air, if there is one.
@@ -189,34 +183,53 @@ func (l *Lane[K, Q, A]) takeOff() (*Flight[K, Q, A], bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listed = false
-	if len(l.queue) == 0 {
+	f := l.first
+	if f == nil {
 		return nil, false
 	}
-	l.flying = l.queue[0]
-	l.queue = l.queue[1:]
-	l.flying.flown = true
-	l.usual = len(l.flying.Asks)
-	l.shard.waiting.Add(-int64(l.usual))
-	return l.flying, true
+	if l.first = f.behind; l.first == nil {
+		l.last = nil
+	}
+	l.flying, f.flown, f.behind = f, true, nil
+	l.usual = len(f.Asks)
+	f.Answers = extend(f.Answers, l.usual)
+	return f, true
+}
+
+// waiting is how many questions have not taken off.
+func (l *Lane[K, Q, A]) waiting() (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for f := l.first; f != nil; f = f.behind {
+		n += len(f.Asks)
+	}
+	return n
 }
 
 // land ends the flight in the air, and reports whether another is to follow.
 func (l *Lane[K, Q, A]) land() (again bool) {
+	f, again := l.settle()
+	if f != nil {
+		f.wake() // not under the lock: it is the first thing they want
+	}
+	return again
+}
+
+// settle takes the flight out of the air. It returns it if those aboard have
+// to be woken.
+func (l *Lane[K, Q, A]) settle() (landed *Flight[K, Q, A], again bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	f := l.flying
 	l.flying = nil
 	if !f.ended {
-		var next *Flight[K, Q, A]
-		if len(l.queue) > 0 {
-			next = l.queue[0]
-		}
 		if f.Err == nil {
-			l.shard.config.HandOver(f, next)
+			l.shard.config.HandOver(f, l.first)
 		} else {
 			l.endQueue(f.Err)
 		}
-		f.end(f.Err)
+		f.ended, f.result = true, f.Err
+		landed = f
 	}
-	return l.list()
+	return landed, l.list()
 }

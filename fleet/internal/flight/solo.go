@@ -15,34 +15,26 @@ type solo[K, Q, A any] struct {
 
 	asks    [1]Q
 	answers [1]A
-	seats   [1]seat
 	self    [1]*Flight[K, Q, A]
 }
 
 // alone flies one question on its caller's own goroutine, when nobody else asks
 // the lane: handing it to another goroutine and back takes longer than the call
-// itself on a fast network. It reports false when the caller has to board. A
-// caller whose ctx ends meanwhile still waits for the flight to land, which is
-// bounded as any other.
-func (l *Lane[K, Q, A]) alone(ctx context.Context, ask Q, atMost time.Duration) (answer A, ok bool, err error) {
-	f := l.boardAlone(ask, atMost)
-	if f == nil {
-		return answer, false, nil
-	}
+// itself on a fast network. A caller whose ctx ends meanwhile still waits for
+// the flight to land, which is bounded as any other.
+func (l *Lane[K, Q, A]) alone(ctx context.Context, f *solo[K, Q, A]) (answer A, err error) {
 	l.flyAlone(ctx, f)
 	if f.gone != nil {
-		return answer, true, context.Cause(ctx)
+		return answer, context.Cause(ctx)
 	}
-	return f.answers[0], true, f.result
+	return f.answers[0], f.result
 }
 
 // flyAlone flies f and lands it, also when Fly panics: the caller may recover.
 func (l *Lane[K, Q, A]) flyAlone(ctx context.Context, f *solo[K, Q, A]) {
 	s := l.shard
-	within, cancel := context.WithDeadline(s.config.Life, f.deadline)
 	returned := false
 	defer func() {
-		cancel()
 		if !returned {
 			f.Err = errCutOff
 		}
@@ -56,24 +48,22 @@ func (l *Lane[K, Q, A]) flyAlone(ctx context.Context, f *solo[K, Q, A]) {
 		}
 		s.handOn()
 	}()
-	s.config.Fly(within, f.self[:]) //nolint:contextcheck // a flight's time is not its caller's
+	s.config.Fly(s.within(f.deadline), f.self[:]) //nolint:contextcheck // a flight's time is not its caller's
 	returned = true
 }
 
 // boardAlone takes a flight with one question into the air, if nothing else of
 // the lane waits or flies, the last flight had not more, and the caller has the
 // time of a whole flight: a flight cut short by its caller would look like a
-// failure of the store.
+// failure of the store. It requires that l.mu is held.
 func (l *Lane[K, Q, A]) boardAlone(ask Q, atMost time.Duration) *solo[K, Q, A] {
 	c := &l.shard.config
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	if l.flying != nil || len(l.queue) > 0 || l.usual > 1 || atMost < c.Timeout || c.Life.Err() != nil || !l.shard.becomePilot() {
+	if l.flying != nil || l.first != nil || l.usual > 1 || atMost < c.Timeout || c.Life.Err() != nil || !l.shard.becomePilot() {
 		return nil
 	}
 	f := &solo[K, Q, A]{Flight: Flight[K, Q, A]{Lane: l, flown: true, deadline: c.Now().Add(c.Timeout)}}
-	f.asks[0], f.seats[0], f.self[0] = ask, waiting, &f.Flight
-	f.Asks, f.Answers, f.Flight.seats = f.asks[:], f.answers[:], f.seats[:]
+	f.asks[0], f.self[0] = ask, &f.Flight
+	f.Asks, f.Answers = f.asks[:], f.answers[:]
 	l.flying = &f.Flight
 	return f
 }
