@@ -14,6 +14,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/fleet"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 	redisstore "github.com/holdfast-go/holdfast/store/redis"
@@ -34,9 +36,10 @@ redis.call('PEXPIRE', KEYS[1], 60000)
 return {ok, now}`
 
 // BenchmarkHotKey compares decisions about one key that many callers want: ours,
-// and one script for each call. Each round runs both, one after the other, so
-// that a noisy machine hurts both; what is reported is the median of the rounds
-// and their spread. Above 1 means that ours is better.
+// and one script for each call, which is a bare one, or (same) our own with all
+// that it promises. Each round runs all, one after the other, so that a noisy
+// machine hurts all; what is reported is the median of the rounds and their
+// spread. Above 1 means that ours is better.
 //
 //	go test ./fleet -run '^$' -bench HotKey -benchtime 20x
 func BenchmarkHotKey(b *testing.B) {
@@ -51,14 +54,28 @@ func BenchmarkHotKey(b *testing.B) {
 	theirs := func(ctx context.Context) bool {
 		return script.Run(ctx, client, []string{"percall"}, 1_000_000_000_000_000, 1).Err() == nil
 	}
-	replica, err := fleet.Join(redisstore.New(client, "bench", redisstore.Options{}).Stores(), fleet.Config{StoreTimeout: time.Second})
+	stores := redisstore.New(client, "bench", redisstore.Options{}).Stores()
+	replica, err := fleet.Join(stores, fleet.Config{StoreTimeout: time.Second})
 	if err != nil {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() { _ = replica.Close(context.Background()) })
-	limiter, err := replica.Limiter(domain.RateLimit{Name: "hot", Limit: domain.PerSecond(100_000_000)})
+	limit := domain.RateLimit{Name: "hot", Limit: domain.PerSecond(100_000_000)}
+	limiter, err := replica.Limiter(limit)
 	if err != nil {
 		b.Fatal(err)
+	}
+	rule, err := bucket.Compile(limit)
+	if err != nil {
+		b.Fatal(err)
+	}
+	same := func(ctx context.Context) bool {
+		ctx, cancel := context.WithTimeout(ctx, time.Second)
+		defer cancel()
+		in := [1]port.TakeRequest{{Bucket: port.ID{Name: "same"}, Rule: rule, Ask: bucket.Ask{Cost: 1, Count: 1}}}
+		var out [1]port.TakeReply
+		stores.Buckets.Take(ctx, in[:], out[:])
+		return out[0].Granted == 1
 	}
 	ours := func(ctx context.Context) bool {
 		d, err := limiter.Allow(ctx, "")
@@ -68,7 +85,7 @@ func BenchmarkHotKey(b *testing.B) {
 		b.Run(fmt.Sprintf("callers=%d", callers), func(b *testing.B) {
 			var rounds compared
 			for b.Loop() {
-				rounds.add(measure(b, client, callers, theirs), measure(b, client, callers, ours))
+				rounds.add(measure(b, client, callers, theirs), measure(b, client, callers, same), measure(b, client, callers, ours))
 			}
 			rounds.report(b)
 		})
@@ -114,12 +131,13 @@ func measure(b *testing.B, client *redis.Client, callers int, decide func(contex
 }
 
 // compared are the rounds of a comparison.
-type compared struct{ theirs, ours, ratio, cpuRatio []float64 }
+type compared struct{ theirs, ours, ratio, sameRatio, cpuRatio []float64 }
 
-func (c *compared) add(theirs, ours speed) {
+func (c *compared) add(theirs, same, ours speed) {
 	c.theirs = append(c.theirs, theirs.perSecond)
 	c.ours = append(c.ours, ours.perSecond)
 	c.ratio = append(c.ratio, ours.perSecond/theirs.perSecond)
+	c.sameRatio = append(c.sameRatio, ours.perSecond/same.perSecond)
 	c.cpuRatio = append(c.cpuRatio, theirs.cpuNanos/ours.cpuNanos)
 }
 
@@ -131,6 +149,7 @@ func (c *compared) report(b *testing.B) {
 	b.ReportMetric(median(c.ratio), "ratio")
 	b.ReportMetric(slices.Min(c.ratio), "ratio-min")
 	b.ReportMetric(slices.Max(c.ratio), "ratio-max")
+	b.ReportMetric(median(c.sameRatio), "same-ratio")
 	b.ReportMetric(median(c.cpuRatio), "cpu-ratio")
 }
 
