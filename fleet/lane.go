@@ -93,14 +93,13 @@ func (ln *lane) idle() bool {
 	return !owing && ln.flight.Idle()
 }
 
-// try lets a trial look at this lane's bucket, if the store is down and one is due.
-func (ln *lane) try(set *settings) {
-	ln.shard.try(func(ctx context.Context) error {
-		in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Ask: bucket.Ask{Count: 1}}}
-		var out [1]port.TakeReply
-		ln.limiter.replica.stores.Buckets.Take(ctx, in[:], out[:])
-		return out[0].Err
-	})
+// touch has the store write the bucket as it is.
+func (ln *lane) touch(ctx context.Context) error {
+	rule := ln.limiter.settings.Load().rule
+	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Count: 1, Turn: true}}}
+	var out [1]port.TakeReply
+	ln.limiter.replica.stores.Buckets.Take(ctx, in[:], out[:])
+	return out[0].Err
 }
 
 // memoLongest is how long a denial is remembered at most.

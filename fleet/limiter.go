@@ -190,7 +190,7 @@ func (l *Limiter) unasked(ln *lane, set *settings, cost int64, left time.Duratio
 	if left <= 0 {
 		return l.outage(ln, set, cost, errNoTime)
 	}
-	ln.try(set)
+	ln.shard.try(ln.touch)
 	return l.outage(ln, set, cost, ln.shard.trouble.Load())
 }
 
@@ -287,6 +287,7 @@ func (l *Limiter) lane(set *settings, key string) *lane {
 func (l *Limiter) newLane(id port.ID) *lane {
 	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(id)}
 	ln.flight.Init(ln.shard.flights, ln)
+	ln.shard.sample.CompareAndSwap(nil, ln)
 	return ln
 }
 

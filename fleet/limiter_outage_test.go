@@ -512,6 +512,59 @@ func TestAStoreThatIsHalfConfigured(t *testing.T) {
 	})
 }
 
+// full is a store that answers, and cannot be written: its memory is full, or it
+// is a read replica.
+type full struct {
+	port.BucketStore
+
+	is *atomic.Bool
+}
+
+func (f full) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
+	f.BucketStore.Take(ctx, in, out)
+	for i := range in {
+		if f.is.Load() && (in[i].Cost > 0 || in[i].Turn) {
+			out[i] = port.TakeReply{Err: &domain.StoreError{Op: "bucket take", Err: errors.New("OOM")}}
+		}
+	}
+}
+
+// A store that still answers reads is not up again: what tries it writes.
+func TestAStoreThatCannotBeWritten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var isFull atomic.Bool
+		stores := memory.New(memory.Options{}).Stores()
+		stores.Buckets, stores.Members = full{stores.Buckets, &isFull}, nil
+		r := join(t, stores, fleet.Config{})
+		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(100), Outage: domain.OutageClosed})
+		b, err := r.Breaker(domain.CircuitBreaker{Name: "api"}) // which reads
+		if err != nil {
+			t.Fatal(err)
+		}
+		live := func(span time.Duration) {
+			for end := time.Now().Add(span); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+				_, _ = l.Allow(t.Context(), "")
+				_, _ = l.Peek(t.Context(), "")
+				permit, err := b.Acquire(t.Context())
+				if err != nil {
+					t.Fatal(err)
+				}
+				permit.Report(domain.Success)
+			}
+		}
+		live(time.Second)
+		isFull.Store(true)
+		live(time.Minute)
+		r.wantKinds(domain.EventStoreDown)
+		isFull.Store(false)
+		if took := bringUp(t, r, l, ""); took > 2*time.Second {
+			t.Errorf("once it could be written it came back after %v", took)
+		}
+		live(time.Second)
+		r.wantKinds(domain.EventStoreUp)
+	})
+}
+
 // cases.md part 2, 25: a cold start with the store down.
 func TestLimitCase25ColdStartWithTheStoreDown(t *testing.T) {
 	for name, fault := range faults() {

@@ -38,9 +38,7 @@ func (r *Replica) beatOnce(ctx context.Context, home *shard) {
 	if err == nil {
 		r.members.Store(int64(live))
 	}
-	if err != nil || !home.misconfiguredDown() { // a beat may pass where other calls have no rights
-		home.record(err)
-	}
+	home.recordBeat(err)
 }
 
 // replicas is the size of the fleet, as last seen or expected; 0 = not known.

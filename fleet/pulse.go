@@ -243,7 +243,7 @@ func (p *pulse) send(ctx context.Context, r *round) {
 func (p *pulse) report(ctx context.Context, r *round) {
 	out := make([]port.View, len(r.reports))
 	p.replica.stores.Breakers.Report(ctx, r.reports, out)
-	p.shard.recordViews(out)
+	p.shard.record(commonError(out))
 	for i, b := range r.reporters {
 		b.reply(out[i])
 		if out[i].Err != nil {
@@ -257,23 +257,21 @@ func (p *pulse) report(ctx context.Context, r *round) {
 func (p *pulse) read(ctx context.Context, r *round) {
 	out := make([]port.View, len(r.reads))
 	p.replica.stores.Views.Read(ctx, r.reads, out)
-	p.shard.recordViews(out)
+	p.shard.recordRead(commonError(out))
 	for i, b := range r.readers {
 		b.take(out[i])
 	}
 }
 
-// recordViews keeps the health after one call: one good answer says that the
-// store answers.
-func (s *shard) recordViews(out []port.View) {
-	err := out[0].Err
+// commonError is the error of one call for all views: one good answer says that
+// the store answers.
+func commonError(out []port.View) error {
 	for i := range out {
 		if out[i].Err == nil {
-			err = nil
-			break
+			return nil
 		}
 	}
-	s.record(err)
+	return out[0].Err
 }
 
 // unsent lets a report that was lost go again with the next refresh: it says

@@ -20,6 +20,8 @@ type shard struct {
 	health  outage.Health
 	flights *flight.Shard[*lane, int64, answer]
 	trouble atomic.Pointer[downError] // the last failure
+	sample  atomic.Pointer[lane]      // any bucket of this part, to try it with; nil = none is used
+	unwell  atomic.Bool               // the last call that was to write failed
 
 	edges sync.Mutex    // keeps changes of health and what is told of them in one order
 	loud  time.Duration // when the store was last found misconfigured; 0 = never
@@ -72,11 +74,46 @@ func (r *Replica) shardLocked(number uint32) *shard {
 	return s
 }
 
-// record keeps the health of the store after a call that failed, or did not.
-// Trouble with one entity says that the store answered.
+// record keeps the health of the store after a call that was to write.
 func (s *shard) record(err error) {
+	s.unwell.Store(err != nil && !isOfEntity(err))
+	s.note(err)
+}
+
+// isOfEntity reports whether err is trouble with one entity, which says that the
+// store answered.
+func isOfEntity(err error) bool {
 	trouble, ok := errors.AsType[*domain.StoreError](err)
-	if err == nil || (ok && trouble.Entity) {
+	return ok && trouble.Entity
+}
+
+// recordRead is record for a call that changes nothing. It can fail as any other,
+// but its success says little: a store that is full, or a read replica, answers
+// reads, and is not well.
+func (s *shard) recordRead(err error) {
+	if err != nil || (s.health.Up() && !s.unwell.Load()) {
+		s.note(err)
+	}
+}
+
+// recordBeat is record for a beat, which may pass where other calls do not: it
+// has rights of its own, and its first command frees memory. If the store is
+// down it lets it be tried; who uses no bucket has nothing better.
+func (s *shard) recordBeat(err error) {
+	down := s.trouble.Load()
+	switch {
+	case err != nil || s.health.Up():
+		s.recordRead(err)
+	case s.sample.Load() != nil:
+		s.try(nil)
+	case !down.config:
+		s.note(nil)
+	}
+}
+
+// note keeps the health of the store after a call that failed, or did not.
+func (s *shard) note(err error) {
+	if err == nil || isOfEntity(err) {
 		s.answered()
 		return
 	}
@@ -84,7 +121,7 @@ func (s *shard) record(err error) {
 		return // the replica is closing: that is no fault of the store
 	}
 	down := &downError{err: err}
-	if ok {
+	if trouble, ok := errors.AsType[*domain.StoreError](err); ok {
 		down.config, down.err = trouble.Config, trouble.Err
 	}
 	s.trouble.Store(down)
@@ -121,12 +158,6 @@ func (s *shard) misconfigured(now time.Duration, err error) {
 		s.replica.emit(domain.Event{Kind: domain.EventStoreConfig, Reason: err.Error()})
 	}
 	s.loud = max(now, 1)
-}
-
-// misconfiguredDown reports whether the store is down for want of rights.
-func (s *shard) misconfiguredDown() bool {
-	down := s.trouble.Load()
-	return down != nil && down.config && !s.health.Up()
 }
 
 // collectMost is how many lanes are asked to pay after one answer: about those
@@ -167,9 +198,13 @@ func (s *shard) owes(l *lane, owing bool) {
 	}
 }
 
-// try asks the store one question that changes nothing, if it is down and a
-// trial is due. No caller waits for it.
-func (s *shard) try(question func(context.Context) error) {
+// try asks the store one question, if it is down and a trial is due: to write a
+// bucket as it is or, where no bucket is used, otherwise. No caller waits for it.
+func (s *shard) try(otherwise func(context.Context) error) {
+	question := otherwise
+	if ln := s.sample.Load(); ln != nil {
+		question = ln.touch
+	}
 	timeout := s.replica.config.StoreTimeout
 	if !s.health.Trial(s.replica.clock.now(), timeout) {
 		return

@@ -30,20 +30,24 @@ func (s *shard) fly(ctx context.Context, flights []*laneFlight) {
 		f.Lane.Key.replies(f, in[begin:ends[i]], out[begin:ends[i]])
 		begin = ends[i]
 	}
-	s.recordAll(out)
+	s.recordAll(in, out)
 }
 
 // recordAll keeps the health after one call: one good answer says that the
 // store answers.
-func (s *shard) recordAll(out []port.TakeReply) {
-	err := out[0].Err
+func (s *shard) recordAll(in []port.TakeRequest, out []port.TakeReply) {
+	err, writes := out[0].Err, false
 	for i := range out {
+		writes = writes || in[i].Cost > 0
 		if out[i].Err == nil {
 			err = nil
-			break
 		}
 	}
-	s.record(err)
+	if writes {
+		s.record(err)
+	} else {
+		s.recordRead(err)
+	}
 }
 
 // requests appends what a flight asks: first the bill for what was admitted
@@ -62,7 +66,7 @@ func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeReques
 			in[last].Count++
 			continue
 		}
-		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: cost, Count: 1, Turn: true}})
+		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: cost, Count: 1, Turn: cost > 0}})
 		open = true
 	}
 	return in

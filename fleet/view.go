@@ -67,7 +67,7 @@ func (b *Breaker) warm(ctx context.Context, budget *Budget) {
 func (b *Breaker) read(ctx context.Context, done chan struct{}) {
 	ctx, cancel := context.WithTimeout(ctx, b.replica.config.StoreTimeout)
 	defer cancel()
-	b.shard.record(b.look(ctx))
+	b.shard.recordRead(b.look(ctx))
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.fleet.reading = nil

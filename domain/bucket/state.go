@@ -24,7 +24,8 @@ type State struct {
 
 // An Ask is one question to a bucket.
 type Ask struct {
-	// Cost is what one call takes, in tokens. 0 peeks and changes nothing.
+	// Cost is what one call takes, in tokens. 0 peeks and changes nothing; with
+	// Turn, the bucket is written as it is, which shows that the store can.
 	// Below 0 it is refused as a cost above the burst is.
 	Cost int64
 	// Count is how many calls of Cost each are asked for, one after the other.
@@ -60,10 +61,10 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (f
 	turn, denied := next.Turn, false
 	peeked := true // only
 	for i, ask := range asks {
-		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0
+		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && !ask.Turn
 		var wrote bool
 		answers[i], wrote = next.answer(ask)
-		changed = changed || wrote
+		changed = changed || wrote || (ask.Cost == 0 && ask.Turn)
 		if answers[i].Granted == ask.Count {
 			continue
 		}

@@ -219,7 +219,7 @@ func TestCase08PeeksChangeNothing(t *testing.T) {
 		before := st
 		for range 5 {
 			now := start + rapid.Int64Range(-1e10, 1e10).Draw(t, "elapsed")
-			got := st.decideOne(now, rapid.SampledFrom([]Rule{rule, other}).Draw(t, "whose"), Ask{Count: 3, Turn: true})
+			got := st.decideOne(now, rapid.SampledFrom([]Rule{rule, other}).Draw(t, "whose"), Ask{Count: 3})
 			if got.Granted != 3 || st != before {
 				t.Fatalf("a peek: %+v, and %+v became %+v", got, before, st)
 			}

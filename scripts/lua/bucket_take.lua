@@ -14,7 +14,8 @@
 -- then for each key
 --          p as above, behind a "!" to start afresh if what is there cannot be read;
 --          the number of asks,
---          and for each ask: cost, tokens; count, negative = the asker takes a turn;
+--          and for each ask: cost, tokens, 0 = a look; count, negative = the asker
+--          takes a turn, or of a look that the bucket is written as it is;
 --          a count of 0 is a bill, whose id follows
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
@@ -225,7 +226,7 @@ for k = 1, last do
     if turn then
       count = -count
     end
-    peeked = peeked and cost == 0 and count ~= 0
+    peeked = peeked and cost == 0 and count ~= 0 and not turn
     if count == 0 then
       local bill = args[at]
       at = at + 1
@@ -239,6 +240,7 @@ for k = 1, last do
       c = 0
     elseif cost == 0 then
       granted, retry = count, max(floor((w - c + e - 1) / e), 0)
+      changed = changed or turn
     elseif cost < 0 or cost * w > f then
       retry = -1
     else

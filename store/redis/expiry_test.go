@@ -112,7 +112,7 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 }
 
 // Case 8: a peek makes no key, changes none, and does not make it live longer;
-// nor does a denial without a turn.
+// nor does a denial without a turn. With a turn it writes what is there.
 func TestCase08PeeksWriteNothing(t *testing.T) {
 	t.Parallel()
 	newer := ruleOf(t, 1000, 1000)
@@ -135,6 +135,12 @@ func TestCase08PeeksWriteNothing(t *testing.T) {
 		}
 		if life := client.PTTL(t.Context(), f.bucketKey()).Val(); life < 59*time.Minute {
 			t.Errorf("looking changed the key's life to %v", life)
+		}
+		if got := f.take(bucket.Ask{Count: 1, Turn: true}); got.Err != nil || got.Remaining != 0 || got.RetryAfter != time.Second/10 {
+			t.Errorf("to write it as it is: %+v", got)
+		}
+		if life := client.PTTL(t.Context(), f.bucketKey()).Val(); life > time.Minute {
+			t.Errorf("it was not written: its life is %v", life)
 		}
 	})
 }
