@@ -46,6 +46,9 @@ func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, 
 		f.turn(domain.StateHalfOpen, nowMicro, f.rules.HalfOpenMicro)
 	}
 	if f.state == domain.StateHalfOpen {
+		if !a.Settle && f.seen[a.Replica] == 0 {
+			f.mark(a.Replica, askedOnly) // first: a lease that ends just now must not decide without this replica
+		}
 		f.expire(nowMicro)
 		freed := f.halfOpen(nowMicro, a, &answer)
 		publish = publish || (freed && f.asked > 1)
@@ -121,9 +124,6 @@ func (f *Fleet) grant(nowMicro int64, a ProbeAsk) (granted bool, forMicro int64)
 		if l.token == a.Token {
 			return true, l.rest(nowMicro)
 		}
-	}
-	if f.seen[a.Replica] == 0 {
-		f.mark(a.Replica, askedOnly)
 	}
 	if f.seen[a.Replica] == sawNoSuccess || int64(len(f.leases)) >= f.rules.Probes {
 		return false, 0

@@ -362,9 +362,6 @@ local function grant()
       return rest(leases[i])
     end
   end
-  if not seen then
-    mark(me, 'a')
-  end
   if seen == 'x' or #leases >= r.probes then
     return nil
   end
@@ -381,6 +378,9 @@ local function probe()
   end
   if f.s ~= 1 then
     return
+  end
+  if op == 'ask' and not seen then
+    mark(me, 'a') -- first: a lease that ends just now must not decide without this replica
   end
   expire()
   if decide() then

@@ -317,6 +317,12 @@ func recoveryStories() []breakerStory {
 			{wait - us, asks("a", 2), halfOpen(30*second, wait)},
 			{us, asks("a", 2), open(30*second+wait, 60*second)},
 		})},
+		{"who comes as a lease ends counts as one who asks", "so a killed replica does not reopen it for all (case 26)", plain, then(probing(), []breakerStep{
+			{10 * second, asks("b", 2), leased(10*second, 30*second, 10*second)},
+			{0, settles("b", 2, domain.Success), halfOpen(30*second, 0)},
+			{0, asks("b", 3), leased(10*second, 30*second, 10*second)},
+			{0, settles("b", 3, domain.Success), closed(40 * second)},
+		})},
 		{"one failure is outvoted", "by as many replicas that saw success", plain, then(probing(), []breakerStep{
 			{0, settles("a", 1, domain.Failure), halfOpen(30*second, 0)},
 			{0, asks("b", 2), leased(10*second, 30*second, 10*second)},
