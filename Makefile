@@ -18,7 +18,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench faults ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -47,6 +47,9 @@ bench: ## all benchmarks; ARGS='-benchtime 3s' passes flags on
 
 ci: ## exactly what CI runs
 	@bash .ci/run
+
+faults: ## break Redis, networks and replicas in every known way; ARGS=pattern picks rows
+	@cd integration && ../scripts/with-redis ../scripts/faults '$(ARGS)'
 
 demo: ## a fleet of processes sharing one limit and one breaker; ARGS='--help' lists its flags
 	@go run ./cmd/holdfast demo $(ARGS)
