@@ -26,6 +26,7 @@ type link struct {
 	plain   *redis.Client // nil: another kind
 	bounded bool          // the client ends calls with their context
 
+	topology topology
 	clones   sync.Map // of plain, by timeout
 	stranded chan struct{}
 }
@@ -37,6 +38,7 @@ func newLink(client redis.UniversalClient) *link {
 		l.plain, l.bounded = c, c.Options().ContextTimeoutEnabled
 	case *redis.ClusterClient:
 		l.bounded = c.Options().ContextTimeoutEnabled
+		l.topology.cluster = c
 	case *redis.Ring:
 		l.bounded = c.Options().ContextTimeoutEnabled
 	}

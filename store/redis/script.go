@@ -52,6 +52,7 @@ func (c *call) prepare(ctx context.Context) { c.cmd = once{redis.NewIntSliceCmd(
 func (l *link) run(ctx context.Context, calls []call) error {
 	if to := l.direct(ctx); to != nil {
 		execute(ctx, to, calls)
+		l.topology.hear(ctx, firstError(calls))
 		return nil
 	}
 	left := slices.Clone(calls)
@@ -59,10 +60,23 @@ func (l *link) run(ctx context.Context, calls []call) error {
 		execute(ctx, to, left)
 		return nil
 	})
-	if err == nil {
-		copy(calls, left)
+	if err != nil {
+		l.topology.hear(ctx, err)
+		return err
 	}
-	return err
+	copy(calls, left)
+	l.topology.hear(ctx, firstError(calls))
+	return nil
+}
+
+// firstError is that of the first call that was not answered well.
+func firstError(calls []call) error {
+	for i := range calls {
+		if err := calls[i].cmd.Err(); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // execute sends calls. A script that the server does not know was not executed,
