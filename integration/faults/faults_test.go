@@ -78,5 +78,10 @@ func matrix() []fault {
 		{"keys come without end", keysWithoutEnd},
 		{"keys are hostile", keysAreHostile},
 		{"callers have no time", callersHaveNoTime},
+		{"a cluster loses a master", clusterLosesMaster},
+		{"a cluster moves slots", slotsMove},
+		{"a failover loses writes", masterIsLost},
+		{"an old master comes back", masterComesBack},
+		{"the server's clock jumps", clockJumps},
 	}
 }

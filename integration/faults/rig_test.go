@@ -123,11 +123,7 @@ func (r *rig) must(err error) {
 // until waits for something that happens within a time.
 func (r *rig) until(within time.Duration, what string, happened func() bool) {
 	r.Helper()
-	for end := time.Now().Add(within); !happened(); time.Sleep(time.Millisecond) {
-		if time.Now().After(end) {
-			r.Fatalf("not within %s: %s; events %v", within, what, r.events.kinds())
-		}
-	}
+	waitFor(r.T, within, what, happened)
 }
 
 // calls is how many scripts the server has executed.
