@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain/port"
@@ -24,7 +25,7 @@ func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Dura
 	if err == nil {
 		n, err = calls[0].numbers()
 	}
-	if err == nil && n[2] < 0 {
+	if err == nil && (len(n) != 3 || !within(n[2], math.MaxInt32)) {
 		err = ErrReply
 	}
 	if err != nil {

@@ -3,7 +3,6 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
@@ -51,7 +50,7 @@ func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.V
 	for i, id := range in {
 		rows[i] = pipe.HMGet(ctx, s.key(kindBreaker, id), viewFields...)
 	}
-	_, err := pipe.Exec(ctx) // the first one of the commands'
+	err := guarded(func() error { _, err := pipe.Exec(ctx); return err }) // the first one of the commands'
 	if missed(err, clock) {
 		return nil, err
 	}
@@ -96,8 +95,8 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 		if i == 0 {
 			text, _, _ = strings.Cut(text, ":") // of the claim, the schema
 		}
-		x, err := strconv.ParseInt(text, 10, 64)
-		if unreadable := err != nil || x < 0; unreadable {
+		x, ok := parse(text)
+		if !ok {
 			return port.View{}, nil
 		}
 		n[i] = x
@@ -131,8 +130,8 @@ func leaseFree(nowMicro int64, claim, leases string) int64 {
 		if len(parts) < 4 {
 			return 0
 		}
-		at, _ := strconv.ParseInt(parts[1], 10, 64)
-		lasts, _ := strconv.ParseInt(parts[2], 10, 64)
+		at, _ := parse(parts[1])
+		lasts, _ := parse(parts[2])
 		first = min(first, max(lasts-max(nowMicro-at, 0), 0))
 	}
 	return first
@@ -165,7 +164,7 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 		_ = sub.Close()
 	}()
 	for pinged := false; ; {
-		m, err := sub.ReceiveTimeout(ctx, silence)
+		m, err := receive(ctx, sub)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -177,6 +176,15 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 			s.pushed(message, onView)
 		}
 	}
+}
+
+// receive returns what comes next, or an error when nothing does.
+func receive(ctx context.Context, sub *redis.PubSub) (m any, err error) {
+	err = guarded(func() error {
+		m, err = sub.ReceiveTimeout(ctx, silence)
+		return err
+	})
+	return m, err
 }
 
 // pushed tells a transition. What cannot be read is left to the next read.
@@ -202,11 +210,20 @@ func readPush(payload string) (port.View, error) {
 	}
 	var n [4]int64
 	for i, word := range words[1:] {
-		x, err := strconv.ParseInt(word, 10, 64)
-		if err != nil {
-			return port.View{}, fmt.Errorf("%w: %w", ErrReply, err)
+		x, ok := parse(word)
+		if !ok {
+			return port.View{}, ErrReply
 		}
 		n[i] = x
 	}
 	return makeView(n[0], n[1], n[2], n[3]), nil
+}
+
+// parse reads a number as scripts write it.
+func parse(text string) (n int64, ok bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !within(n, exact) {
+		return 0, false
+	}
+	return n, true
 }
