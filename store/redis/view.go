@@ -7,7 +7,6 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -164,7 +163,7 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 		_ = sub.Close()
 	}()
 	for pinged := false; ; {
-		m, err := receive(ctx, sub)
+		m, err := s.receive(ctx, sub)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -179,9 +178,9 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 }
 
 // receive returns what comes next, or an error when nothing does.
-func receive(ctx context.Context, sub *redis.PubSub) (m any, err error) {
+func (s viewSource) receive(ctx context.Context, sub *redis.PubSub) (m any, err error) {
 	err = guarded(func() error {
-		m, err = sub.ReceiveTimeout(ctx, silence)
+		m, err = sub.ReceiveTimeout(ctx, s.silence)
 		return err
 	})
 	return m, err
@@ -197,10 +196,6 @@ func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
 		onView(id, v)
 	}
 }
-
-// silence is how long nothing may come before the connection is asked whether
-// it lives: a dead one says nothing either.
-const silence = 15 * time.Second
 
 // readPush reads "1 <epoch> <state> <for µs> <fresh>".
 func readPush(payload string) (port.View, error) {
