@@ -121,7 +121,7 @@ func playLimit(t *testing.T, r Rule, tape []byte) {
 	clock, latest := int64(start), int64(start)
 	granted := new(big.Int)
 	in := reader{tape}
-	for steps := 0; steps < 200; steps++ {
+	for range 200 {
 		b, ok := in.step()
 		if !ok {
 			return

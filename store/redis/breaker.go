@@ -111,7 +111,7 @@ func (s breakerStore) attempt(ctx context.Context, steps []*step) (stale []*step
 }
 
 func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
-	failed := wrong(s.step.op, st.breaker.Name, timely(ctx, err))
+	failed := wrong(s.step.op, st.breaker.Name, s.link.explained(ctx, timely(ctx, err)))
 	if said, ok := failed.(*domain.StoreError); ok && err == port.ErrAhead { //nolint:errorlint // as made above
 		said.Entity = true
 	}

@@ -170,11 +170,12 @@ func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, 
 		trouble, foreign := s.troubleOf(n[0], g.key), n[1] != 0
 		n = n[2:]
 		for i := g.begin; i < g.end; i++ {
-			if trouble != nil {
+			switch {
+			case trouble != nil:
 				out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, trouble)}
-			} else if !possible(n, in[i].Ask) {
+			case !possible(n, in[i].Ask):
 				return ErrReply
-			} else {
+			default:
 				out[i] = takeReply(n, foreign)
 			}
 			n = n[3:]
@@ -233,7 +234,7 @@ func (s *Store) troubleOf(state int64, key string) error {
 }
 
 func (s bucketStore) fail(ctx context.Context, groups []group, in []port.TakeRequest, out []port.TakeReply, err error) {
-	err = timely(ctx, err)
+	err = s.link.explained(ctx, timely(ctx, err))
 	for _, g := range groups {
 		for i := g.begin; i < g.end; i++ {
 			out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, err)}

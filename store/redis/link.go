@@ -28,6 +28,7 @@ type link struct {
 
 	clones   sync.Map // of plain, by timeout
 	stranded chan struct{}
+	mismatch mismatch
 }
 
 func newLink(client redis.UniversalClient) *link {

@@ -29,7 +29,7 @@ func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Dura
 		err = ErrReply
 	}
 	if err != nil {
-		return 0, wrong(s.beat.op, "", timely(ctx, err))
+		return 0, wrong(s.beat.op, "", s.link.explained(ctx, timely(ctx, err)))
 	}
 	s.clock.hear(n[1], sent)
 	return int(n[2]), nil

@@ -113,7 +113,10 @@ func TestPoisonedBucketSeedsOnRedis(t *testing.T) {
 	client := realRedis(t)
 	for i, s := range bucketSeeds() {
 		for how := range uint8(8) {
-			t.Run(strconv.Itoa(i)+"/"+strconv.Itoa(int(how)), func(t *testing.T) { playPoisonedBucket(t, newFixture(t, client), s, how) })
+			t.Run(strconv.Itoa(i)+"/"+strconv.Itoa(int(how)), func(t *testing.T) {
+				t.Parallel()
+				playPoisonedBucket(t, newFixture(t, client), s, how)
+			})
 		}
 	}
 }
@@ -212,7 +215,10 @@ func TestPoisonedBreakerSeedsOnRedis(t *testing.T) {
 	client := realRedis(t)
 	for i, s := range breakerSeeds() {
 		for how := range uint8(8) {
-			t.Run(strconv.Itoa(i)+"/"+strconv.Itoa(int(how)), func(t *testing.T) { playPoisonedBreaker(t, newFixture(t, client), s, how) })
+			t.Run(strconv.Itoa(i)+"/"+strconv.Itoa(int(how)), func(t *testing.T) {
+				t.Parallel()
+				playPoisonedBreaker(t, newFixture(t, client), s, how)
+			})
 		}
 	}
 }
@@ -300,7 +306,10 @@ func TestPoisonedMemberSeedsOnRedis(t *testing.T) {
 	t.Parallel()
 	client := realRedis(t)
 	for i, s := range memberSeeds() {
-		t.Run(strconv.Itoa(i), func(t *testing.T) { playPoisonedMembers(t, newFixture(t, client), s) })
+		t.Run(strconv.Itoa(i), func(t *testing.T) {
+			t.Parallel()
+			playPoisonedMembers(t, newFixture(t, client), s)
+		})
 	}
 }
 

@@ -129,7 +129,7 @@ func FuzzReplyIntegers(f *testing.F) {
 		ask := bucket.Ask{Cost: cost, Count: count, Bill: bill}
 		in, out := []port.TakeRequest{{Bucket: theBucket, Ask: ask}}, make([]port.TakeReply, 1)
 		take := bucketStore{s}
-		groups := take.groups(in)
+		groups := []group{{s.key(kindBucket, theBucket), 0, 1}}
 		c := replyOf(s.take, data)
 		if err := take.read(&c, time.Time{}, groups, in, out); err != nil {
 			take.fail(t.Context(), groups, in, out, err)

@@ -35,7 +35,7 @@ func (s viewSource) Read(ctx context.Context, in []port.ID, out []port.View) {
 			copy(out, views)
 			return
 		}
-		err = wrong("breaker read", "", timely(ctx, err))
+		err = wrong("breaker read", "", s.link.explained(ctx, timely(ctx, err)))
 	}
 	for i := range out {
 		out[i] = port.View{Err: err}
