@@ -20,7 +20,8 @@ import (
 
 // The targets below run on miniredis, which is quick. What it reads as a number
 // is not what Redis does (nan, inf, hexadecimal), so the seeds are played on a
-// real server as well: what a target finds belongs among them.
+// real server as well: what a target finds belongs among them. Keys of miniredis
+// do not expire by themselves, so its fixtures need no patience.
 
 // absent is a field that is not there.
 const absent = "-"
@@ -104,7 +105,7 @@ func FuzzPoisonedBucket(f *testing.F) {
 		f.Add(s[0], s[1], s[2], s[3], s[4], s[5], uint8(i))
 	}
 	f.Fuzz(func(t *testing.T, c, u, p, d, x, b string, how uint8) {
-		playPoisonedBucket(t, newFixture(t, client), [6]string{c, u, p, d, x, b}, how)
+		playPoisonedBucket(t, newHastyFixture(t, client), [6]string{c, u, p, d, x, b}, how)
 	})
 }
 
@@ -206,7 +207,7 @@ func FuzzPoisonedBreaker(f *testing.F) {
 		f.Add(s[0], s[1], s[2], s[3], s[4], s[5], uint8(i))
 	}
 	f.Fuzz(func(t *testing.T, p, e, names, value, q, other string, how uint8) {
-		playPoisonedBreaker(t, newFixture(t, client), [6]string{p, e, names, value, q, other}, how)
+		playPoisonedBreaker(t, newHastyFixture(t, client), [6]string{p, e, names, value, q, other}, how)
 	})
 }
 
@@ -298,7 +299,7 @@ func FuzzPoisonedMembers(f *testing.F) {
 		f.Add(s[0], s[1])
 	}
 	f.Fuzz(func(t *testing.T, replica, value string) {
-		playPoisonedMembers(t, newFixture(t, client), [2]string{replica, value})
+		playPoisonedMembers(t, newHastyFixture(t, client), [2]string{replica, value})
 	})
 }
 
