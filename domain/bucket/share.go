@@ -12,10 +12,15 @@ type Share struct {
 	count   int64
 }
 
+// shareMax bounds the credits of a full share, so that no sum of them overflows.
+// A bucket of the largest size has 4,096 parts then, and an ordinary one more
+// than there can be replicas.
+const shareMax = 1 << 61
+
 // Earn adds what elapsedMicro µs of outage earn under the rule r, divided among
 // that many replicas (at least 1).
 func (s *Share) Earn(r Rule, replicas int, elapsedMicro int64) {
-	s.adopt(r, int64(max(replicas, 1)))
+	s.adopt(r, min(int64(max(replicas, 1)), shareMax/r.Full))
 	toFull := ceilDiv(max(s.full()-s.credits, 0), r.Earn)
 	s.credits = min(s.credits+r.Earn*min(max(elapsedMicro, 0), toFull), s.full())
 }

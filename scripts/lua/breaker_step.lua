@@ -67,8 +67,9 @@ local function rules(p)
     r[RULES[n] or ''] = int(text, BIG)
   end
   for i = 1, #RULES do
-    if not r[RULES[i]] then
-      return nil, 1
+    local least = (RULES[i] == 'version' or RULES[i] == 'quorum') and 0 or 1
+    if not r[RULES[i]] or r[RULES[i]] < least then
+      return nil, 1 -- a recovery of 0 would double without end
     end
   end
   return r, n == #RULES and 0 or 1
@@ -437,6 +438,9 @@ if not f and known == 0 then
 end
 local before_vote, before_seen = vote, seen
 if enter() then
+  if heal then
+    redis.call('DEL', KEYS[1])
+  end
   return {1, now, 4}
 end
 if op == 'report' then

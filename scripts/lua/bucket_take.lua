@@ -38,7 +38,7 @@ if #ARGV == 6 then
   local h = redis.pcall('HMGET', KEYS[1], 'c', 'u', 'p', 'd', 'x', 'b')
   local e, w, f = string.match(ARGV[3], '^1:%d+:(%d+):(%d+):(%d+)$')
   local c, u, cost, count = tonumber(h[1] or ''), tonumber(h[2] or ''), tonumber(ARGV[5]), tonumber(ARGV[6])
-  if h[3] == ARGV[3] and c and u and not (h[4] or h[5] or h[6]) and cost > 0 then
+  if h[3] == ARGV[3] and e and c and u and not (h[4] or h[5] or h[6]) and cost > 0 then
     e, w, f = tonumber(e), tonumber(w), f * w
     local plain, taken = c >= 0 and c <= f and c % 1 == 0 and u >= 0 and u <= now and u % 1 == 0, math.abs(count) * cost * w
     c = (now - u) * e < f - c and c + (now - u) * e or f
@@ -63,8 +63,8 @@ local function rare()
   function read_rule(p)
     local schema, v, e, w, f = string.match(p or '', '^(%d+):(%d+):(%d+):(%d+):(%d+)$')
     if schema ~= '1' then
-      schema = tonumber(string.match(p or '', '^(%d+):') or 0)
-      return nil, schema > 1 and 2 or 1
+      schema = string.match(p or '', '^(%d+):') or '0'
+      return nil, #schema <= 16 and tonumber(schema) > 1 and 2 or 1
     end
     v, e, w, f = tonumber(v), tonumber(e), tonumber(w), tonumber(f)
     f = w and f and f * w
@@ -178,7 +178,9 @@ for k = 1, last do
     c, u, d, x, b, h = f, now, 0, 0, '', {err = true}
   end
 
-  if there and wrong == 0 then
+  if wrong ~= 0 then
+    c = 0 -- and nothing is decided
+  elseif there then
     -- Bring the state to now.
     if stored then
       mine = read_rule(p)
@@ -237,7 +239,7 @@ for k = 1, last do
         c = max(c - max(min(cost, f / w), 0) * w, -f)
       end
     elseif wrong ~= 0 then
-      c = 0
+      granted = 0
     elseif cost == 0 then
       granted, retry = count, max(floor((w - c + e - 1) / e), 0)
       changed = changed or turn

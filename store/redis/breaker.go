@@ -111,7 +111,7 @@ func (s breakerStore) attempt(ctx context.Context, steps []*step) (stale []*step
 }
 
 func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
-	failed := wrong(s.step.op, st.breaker.Name, timely(ctx, err))
+	failed := wrong(s.step.op, st.breaker.Name, s.link.explained(ctx, timely(ctx, err)))
 	if said, ok := failed.(*domain.StoreError); ok && err == port.ErrAhead { //nolint:errorlint // as made above
 		said.Entity = true
 	}
@@ -142,7 +142,7 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 	if err := s.troubleOf(n[2], s.key(kindBreaker, st.breaker)); err != nil {
 		return err
 	}
-	if len(n) < 10 || n[4] < 0 || n[4] > int64(domain.StateOpen) {
+	if !st.possible(n) {
 		return ErrReply
 	}
 	st.view = port.View{
@@ -150,6 +150,17 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 	}
 	st.granted, st.lease = n[8] != 0, micros(n[9])
 	return nil
+}
+
+// possible reports whether the script can have answered n to st. A lease is
+// given only to who asks for one, and only while half-open.
+func (st *step) possible(n []int64) bool {
+	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact} {
+		if len(n) != 10 || i >= 3 && !within(n[i], high) {
+			return false
+		}
+	}
+	return n[8] == 0 || st.op == "ask" && n[4] == int64(domain.StateHalfOpen)
 }
 
 func bit(b bool) int {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"time"
 
+	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
 )
@@ -73,22 +74,12 @@ func (s bucketStore) attempt(ctx context.Context, groups []group, in []port.Take
 	sent := now()
 	err := s.link.run(ctx, calls)
 	for i, part := range parts {
-		var numbers []int64
 		callErr := err
 		if callErr == nil {
-			numbers, callErr = calls[i].numbers()
+			callErr = s.read(&calls[i], sent, part, in, out)
 		}
-		if callErr == nil {
-			s.clock.hear(numbers[1], sent)
-			switch numbers[2] {
-			case 0:
-				callErr = s.readTake(numbers[3:], part, in, out)
-			case 1:
-				callErr = ErrStale
-				stale = append(stale, part...)
-			default:
-				callErr = ErrReply
-			}
+		if callErr == ErrStale { //nolint:errorlint // as read returns it
+			stale = append(stale, part...)
 		}
 		if callErr != nil {
 			s.fail(ctx, part, in, out, callErr)
@@ -153,23 +144,63 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 	}
 }
 
-// readTake reads the reply to groups.
+// read reads the reply to the call for groups.
+func (s bucketStore) read(c *call, sent time.Time, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
+	n, err := c.numbers()
+	if err != nil {
+		return err
+	}
+	s.clock.hear(n[1], sent)
+	switch n[2] {
+	case 0:
+		return s.readTake(n[3:], groups, in, out)
+	case 1:
+		return ErrStale
+	default:
+		return ErrReply
+	}
+}
+
+// readTake reads what was decided of groups.
 func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
 	for _, g := range groups {
-		if len(n) < 2+3*(g.end-g.begin) {
+		if len(n) < 2+3*(g.end-g.begin) || !within(n[0], answerNewer) || !within(n[1], 1) {
 			return ErrReply
 		}
-		state, foreign := n[0], n[1] != 0
+		trouble, foreign := s.troubleOf(n[0], g.key), n[1] != 0
 		n = n[2:]
 		for i := g.begin; i < g.end; i++ {
-			out[i] = takeReply(n, foreign)
-			if err := s.troubleOf(state, g.key); err != nil {
-				out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, err)}
+			switch {
+			case trouble != nil:
+				out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, trouble)}
+			case !possible(n, in[i].Ask):
+				return ErrReply
+			default:
+				out[i] = takeReply(n, foreign)
 			}
 			n = n[3:]
 		}
 	}
+	if len(n) > 0 {
+		return ErrReply
+	}
 	return nil
+}
+
+// possible reports whether the script can have answered n to ask: more than was
+// asked for must never be admitted, and a denial says when to come again.
+func possible(n []int64, ask bucket.Ask) bool {
+	most := max(ask.Count, 0)
+	if ask.Bill != 0 {
+		most = 1
+	}
+	if !within(n[0], most) || !within(n[1], domain.MaxCredits) {
+		return false
+	}
+	if n[2] == bucket.Never {
+		return n[0] == 0
+	}
+	return within(n[2], exact) && (n[0] == most || n[2] > 0)
 }
 
 func takeReply(n []int64, foreign bool) port.TakeReply {
@@ -177,7 +208,7 @@ func takeReply(n []int64, foreign bool) port.TakeReply {
 	if n[2] == bucket.Never {
 		r.TooHigh = true
 	} else {
-		r.RetryAfter = time.Duration(n[2]) * time.Microsecond
+		r.RetryAfter = micros(n[2])
 	}
 	return r
 }
@@ -203,7 +234,7 @@ func (s *Store) troubleOf(state int64, key string) error {
 }
 
 func (s bucketStore) fail(ctx context.Context, groups []group, in []port.TakeRequest, out []port.TakeReply, err error) {
-	err = timely(ctx, err)
+	err = s.link.explained(ctx, timely(ctx, err))
 	for _, g := range groups {
 		for i := g.begin; i < g.end; i++ {
 			out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, err)}

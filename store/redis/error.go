@@ -36,7 +36,7 @@ func wrong(op, name string, err error) error {
 // misconfigured reports whether err is about permissions, a password or TLS,
 // which do not mend themselves.
 func misconfigured(err error) bool {
-	if redis.IsPermissionError(err) || redis.IsAuthError(err) {
+	if redis.IsPermissionError(err) || redis.IsAuthError(err) || errors.Is(err, errMismatch) {
 		return true
 	}
 	text := err.Error()
@@ -50,8 +50,12 @@ func misconfigured(err error) bool {
 	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
 		return true
 	}
-	_, ok := errors.AsType[tls.RecordHeaderError](err)
-	return ok
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return true
+	}
+	// An alert of either end, such as that a certificate is required.
+	said, ok := errors.AsType[*net.OpError](err)
+	return ok && (said.Op == "remote error" || said.Op == "local error")
 }
 
 // timely turns the ways in which go-redis says that time ran out into the

@@ -20,7 +20,7 @@ type fake struct {
 
 // newFake starts a fake and ends it with t. An empty answer closes the
 // connection.
-func newFake(t *testing.T, answer func(args []string) string) *fake {
+func newFake(t testing.TB, answer func(args []string) string) *fake {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	must(t, err)
@@ -49,7 +49,7 @@ func newFake(t *testing.T, answer func(args []string) string) *fake {
 }
 
 // serveUntilEnd accepts connections until t ends, and then closes all.
-func serveUntilEnd(t *testing.T, listener net.Listener, serve func(net.Conn)) {
+func serveUntilEnd(t testing.TB, listener net.Listener, serve func(net.Conn)) {
 	t.Helper()
 	conns := make(chan net.Conn, 1024)
 	ended := make(chan struct{})

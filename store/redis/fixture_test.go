@@ -23,7 +23,7 @@ import (
 )
 
 // connect returns a client with its default options, to be closed with t.
-func connect(t *testing.T, addr string) *redis.Client {
+func connect(t testing.TB, addr string) *redis.Client {
 	t.Helper()
 	client := redis.NewClient(&redis.Options{Addr: addr})
 	t.Cleanup(func() { _ = client.Close() })
@@ -112,7 +112,7 @@ func (f *fixture) breakerKey() string { return f.key(kindBreaker, theBreaker) }
 func (f *fixture) membersKey() string { return f.key(kindMembers, port.ID{}) }
 
 // ruleOf is n tokens a second with that burst.
-func ruleOf(t *testing.T, n, burst int64) bucket.Rule {
+func ruleOf(t testing.TB, n, burst int64) bucket.Rule {
 	t.Helper()
 	rule, err := bucket.Compile(domain.RateLimit{Limit: domain.PerSecond(n).WithBurst(burst)})
 	if err != nil {
@@ -121,7 +121,7 @@ func ruleOf(t *testing.T, n, burst int64) bucket.Rule {
 	return rule
 }
 
-func rulesOf(t *testing.T, policy domain.CircuitBreaker) breaker.Rules {
+func rulesOf(t testing.TB, policy domain.CircuitBreaker) breaker.Rules {
 	t.Helper()
 	rules, err := breaker.Compile(policy)
 	if err != nil {
@@ -192,7 +192,7 @@ func (f *fixture) dump(key string) string {
 }
 
 // must fails the test at an error of preparing it.
-func must(t *testing.T, err error) {
+func must(t testing.TB, err error) {
 	t.Helper()
 	if err != nil {
 		t.Fatal(err)

@@ -95,16 +95,34 @@ func FuzzKey(f *testing.F) {
 		{"a", strings.Repeat("k", 64), "a", strings.Repeat("k", 65)},
 		{"ab", "c", "a", "bc"},
 	} {
-		f.Add(seed[0], seed[1], seed[2], seed[3])
+		f.Add("shop", seed[0], seed[1], seed[2], seed[3])
+		f.Add(strings.Repeat("m", 64), seed[0], seed[1], seed[2], seed[3])
 	}
-	s := New(redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"}), "shop", Options{})
-	f.Fuzz(func(t *testing.T, nameA, keyA, nameB, keyB string) {
-		if domain.ValidateName("limit", nameA) != nil || domain.ValidateName("limit", nameB) != nil {
-			t.Skip("refused before it gets here")
+	client := redis.NewClient(&redis.Options{Addr: "127.0.0.1:1"})
+	f.Cleanup(func() { _ = client.Close() })
+	f.Fuzz(func(t *testing.T, fleet, nameA, keyA, nameB, keyB string) {
+		for _, name := range []string{fleet, nameA, nameB} {
+			if domain.ValidateName("limit", name) != nil {
+				t.Skip("refused before it gets here")
+			}
 		}
+		s := New(client, fleet, Options{})
 		a, b := port.ID{Name: nameA, Key: keyA}, port.ID{Name: nameB, Key: keyB}
-		if (checkKey(t, s, kindBucket, a) == checkKey(t, s, kindBucket, b)) != (a == b) {
-			t.Errorf("%q and %q have the keys %q and %q", a, b, s.key(kindBucket, a), s.key(kindBucket, b))
+		seen := map[string]string{s.key(kindMembers, port.ID{}): "the members"}
+		for _, kind := range []byte{kindBucket, kindBreaker} {
+			keyOfA, keyOfB := checkKey(t, s, kind, a), checkKey(t, s, kind, b)
+			if (keyOfA == keyOfB) != (a == b) {
+				t.Errorf("%q and %q have the keys %q and %q", a, b, keyOfA, keyOfB)
+			}
+			for _, key := range []string{keyOfA, keyOfB} {
+				if other := seen[key]; other != "" && other != string(kind) {
+					t.Errorf("%q is the key of two kinds", key)
+				}
+				seen[key] = string(kind)
+			}
+			if id, ok := s.breakerID(keyOfA); ok && (kind != kindBreaker || id != a) {
+				t.Errorf("the key %q of %c %q is read as that of the breaker %q", keyOfA, kind, a, id)
+			}
 		}
 	})
 }

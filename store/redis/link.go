@@ -29,6 +29,7 @@ type link struct {
 	topology topology
 	clones   sync.Map // of plain, by timeout
 	stranded chan struct{}
+	mismatch mismatch
 }
 
 func newLink(client redis.UniversalClient) *link {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain/port"
@@ -24,11 +25,11 @@ func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Dura
 	if err == nil {
 		n, err = calls[0].numbers()
 	}
-	if err == nil && n[2] < 0 {
+	if err == nil && (len(n) != 3 || !within(n[2], math.MaxInt32)) {
 		err = ErrReply
 	}
 	if err != nil {
-		return 0, wrong(s.beat.op, "", timely(ctx, err))
+		return 0, wrong(s.beat.op, "", s.link.explained(ctx, timely(ctx, err)))
 	}
 	s.clock.hear(n[1], sent)
 	return int(n[2]), nil

@@ -103,7 +103,10 @@ func execute(ctx context.Context, to sender, calls []call) {
 // command has its own error afterwards.
 func send(ctx context.Context, to sender, calls []call, which []int) {
 	if len(calls) == 1 {
-		_ = to.Process(ctx, calls[0].cmd) // also in the command
+		cmd := calls[0].cmd
+		if err := guarded(func() error { return to.Process(ctx, cmd) }); err != nil {
+			cmd.SetErr(err) // where it is, unless the client could not read the reply
+		}
 		return
 	}
 	pipe := to.Pipeline()
@@ -115,10 +118,10 @@ func send(ctx context.Context, to sender, calls []call, which []int) {
 	for _, i := range which {
 		_ = pipe.Process(ctx, calls[i].cmd)
 	}
-	sent, err := pipe.Exec(ctx)
-	for _, cmd := range sent {
-		if missed(err, cmd) {
-			cmd.SetErr(err)
+	err := guarded(func() error { _, err := pipe.Exec(ctx); return err })
+	for i := range calls {
+		if missed(err, calls[i].cmd) {
+			calls[i].cmd.SetErr(err)
 		}
 	}
 }

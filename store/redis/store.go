@@ -23,6 +23,8 @@ type Store struct {
 	link   *link
 	now    func() time.Time
 
+	silence time.Duration // how long nothing may be pushed before the connection is asked whether it lives
+
 	take, step, beat *script
 	heals            heals
 	claims           claims
@@ -42,9 +44,12 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 		fleet: fleet,
 		link:  newLink(client),
 		now:   o.now,
-		take:  newScript("bucket take", lua.BucketTake),
-		step:  newScript("breaker step", lua.BreakerStep),
-		beat:  newScript("member beat", lua.MemberBeat),
+
+		silence: 15 * time.Second, // a dead connection says nothing either
+
+		take: newScript("bucket take", lua.BucketTake),
+		step: newScript("breaker step", lua.BreakerStep),
+		beat: newScript("member beat", lua.MemberBeat),
 	}
 	if err := domain.ValidateName("fleet", fleet); err != nil {
 		s.broken = &domain.StoreError{Op: "store", Name: fleet, Config: true, Err: fmt.Errorf("fleet: %w", err)}

@@ -3,12 +3,10 @@ package redisstore
 import (
 	"context"
 	"errors"
-	"fmt"
 	"math"
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,7 +35,7 @@ func (s viewSource) Read(ctx context.Context, in []port.ID, out []port.View) {
 			copy(out, views)
 			return
 		}
-		err = wrong("breaker read", "", timely(ctx, err))
+		err = wrong("breaker read", "", s.link.explained(ctx, timely(ctx, err)))
 	}
 	for i := range out {
 		out[i] = port.View{Err: err}
@@ -51,7 +49,7 @@ func (s viewSource) read(ctx context.Context, to sender, in []port.ID) ([]port.V
 	for i, id := range in {
 		rows[i] = pipe.HMGet(ctx, s.key(kindBreaker, id), viewFields...)
 	}
-	_, err := pipe.Exec(ctx) // the first one of the commands'
+	err := guarded(func() error { _, err := pipe.Exec(ctx); return err }) // the first one of the commands'
 	if missed(err, clock) {
 		return nil, err
 	}
@@ -96,8 +94,8 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 		if i == 0 {
 			text, _, _ = strings.Cut(text, ":") // of the claim, the schema
 		}
-		x, err := strconv.ParseInt(text, 10, 64)
-		if unreadable := err != nil || x < 0; unreadable {
+		x, ok := parse(text)
+		if !ok {
 			return port.View{}, nil
 		}
 		n[i] = x
@@ -131,8 +129,8 @@ func leaseFree(nowMicro int64, claim, leases string) int64 {
 		if len(parts) < 4 {
 			return 0
 		}
-		at, _ := strconv.ParseInt(parts[1], 10, 64)
-		lasts, _ := strconv.ParseInt(parts[2], 10, 64)
+		at, _ := parse(parts[1])
+		lasts, _ := parse(parts[2])
 		first = min(first, max(lasts-max(nowMicro-at, 0), 0))
 	}
 	return first
@@ -165,7 +163,7 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 		_ = sub.Close()
 	}()
 	for pinged := false; ; {
-		m, err := sub.ReceiveTimeout(ctx, silence)
+		m, err := s.receive(ctx, sub)
 		switch {
 		case ctx.Err() != nil:
 			return context.Cause(ctx)
@@ -179,6 +177,15 @@ func (s viewSource) Watch(ctx context.Context, onView func(port.ID, port.View)) 
 	}
 }
 
+// receive returns what comes next, or an error when nothing does.
+func (s viewSource) receive(ctx context.Context, sub *redis.PubSub) (m any, err error) {
+	err = guarded(func() error {
+		m, err = sub.ReceiveTimeout(ctx, s.silence)
+		return err
+	})
+	return m, err
+}
+
 // pushed tells a transition. What cannot be read is left to the next read.
 func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
 	id, ok := s.breakerID(m.Channel)
@@ -190,10 +197,6 @@ func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
 	}
 }
 
-// silence is how long nothing may come before the connection is asked whether
-// it lives: a dead one says nothing either.
-const silence = 15 * time.Second
-
 // readPush reads "1 <epoch> <state> <for µs> <fresh>".
 func readPush(payload string) (port.View, error) {
 	words := strings.Fields(payload)
@@ -202,11 +205,20 @@ func readPush(payload string) (port.View, error) {
 	}
 	var n [4]int64
 	for i, word := range words[1:] {
-		x, err := strconv.ParseInt(word, 10, 64)
-		if err != nil {
-			return port.View{}, fmt.Errorf("%w: %w", ErrReply, err)
+		x, ok := parse(word)
+		if !ok {
+			return port.View{}, ErrReply
 		}
 		n[i] = x
 	}
 	return makeView(n[0], n[1], n[2], n[3]), nil
+}
+
+// parse reads a number as scripts write it.
+func parse(text string) (n int64, ok bool) {
+	n, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || !within(n, exact) {
+		return 0, false
+	}
+	return n, true
 }
