@@ -1,10 +1,13 @@
 package fleet_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -316,5 +319,27 @@ type allowAll struct{}
 func (allowAll) Take(_ context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	for i := range in {
 		out[i] = port.TakeReply{Granted: in[i].Count, Remaining: 1}
+	}
+}
+
+// advised is a store that finds fault with its client.
+type advised struct{ port.BucketStore }
+
+func (advised) Warnings() []string { return []string{"PoolSize is 1"} }
+
+// What hurts is told when a replica joins, before it does.
+func TestJoiningTellsWhatHurts(t *testing.T) {
+	var lines bytes.Buffer
+	stores := memory.New(memory.Options{}).Stores()
+	stores.Buckets = advised{stores.Buckets}
+	replica, err := fleet.Join(stores, fleet.Config{Logger: slog.New(slog.NewTextHandler(&lines, nil))})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got := lines.String(); strings.Count(got, "\n") != 1 || !strings.Contains(got, "WARN") || !strings.Contains(got, "PoolSize is 1") {
+		t.Errorf("logged %q; want one warning", got)
+	}
+	if err := replica.Close(t.Context()); err != nil {
+		t.Error(err)
 	}
 }

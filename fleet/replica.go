@@ -74,6 +74,11 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 	if c.Logger != nil {
 		r.lines.listen = func(e domain.Event) { logEvent(c.Logger, e) }
 	}
+	if adviser, ok := stores.Buckets.(port.Adviser); ok {
+		for _, warning := range adviser.Warnings() {
+			r.config.Logger.Warn("holdfast: the store's client is not set up well", "why", warning)
+		}
+	}
 	return r, nil
 }
 

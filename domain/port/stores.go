@@ -21,3 +21,10 @@ type Sharder interface {
 	// on. It is opaque, small, and does no I/O.
 	Shard(id ID) uint32
 }
+
+// An Adviser is a store that knows what is unwise about how it is used. The
+// store port Buckets may implement it; a replica that joins logs each warning.
+type Adviser interface {
+	// Warnings names what hurts, one sentence each. It does no I/O.
+	Warnings() []string
+}
