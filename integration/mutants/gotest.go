@@ -21,10 +21,9 @@ type outcome struct {
 
 // An event is what `go test -json` says, as far as it matters here.
 type event struct {
-	Action  string
-	Package string
-	Test    string
-	Output  string
+	Action string `json:"Action"`
+	Test   string `json:"Test"`
+	Output string `json:"Output"`
 }
 
 // goTest runs tests of the module in dir: of packages, after flags that pick

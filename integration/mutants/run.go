@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ var (
 // A mutant is one bug, put back by replacing a piece of one file.
 type mutant struct {
 	name     string   // the bug, in a few words
-	file     string   // from the root of the repository
+	file     string   // from the root of the repository, with slashes
 	old, new string   // old stands in the file exactly once
 	packages []string // whose tests have to notice, as "./fleet"; tried in order until one does
 }
@@ -109,8 +108,12 @@ func (l *lab) baseline(ctx context.Context, mutants []mutant) error {
 
 // trial puts one bug in, lets the tests look, and takes it out again.
 func (l *lab) trial(ctx context.Context, m mutant) (v verdict) {
-	path := filepath.Join(l.dir, filepath.FromSlash(m.file))
-	text, err := os.ReadFile(path)
+	copied, err := os.OpenRoot(l.dir)
+	if err != nil {
+		return verdict{err: err}
+	}
+	defer copied.Close()
+	text, err := copied.ReadFile(m.file)
 	if err != nil {
 		return verdict{err: err}
 	}
@@ -118,8 +121,8 @@ func (l *lab) trial(ctx context.Context, m mutant) (v verdict) {
 	if err != nil {
 		return verdict{err: err}
 	}
-	defer func() { v.err = errors.Join(v.err, os.WriteFile(path, text, 0o600)) }()
-	if err := os.WriteFile(path, []byte(changed), 0o600); err != nil {
+	defer func() { v.err = errors.Join(v.err, copied.WriteFile(m.file, text, 0o600)) }()
+	if err := copied.WriteFile(m.file, []byte(changed), 0o600); err != nil {
 		return verdict{err: err}
 	}
 	for _, name := range m.packages {

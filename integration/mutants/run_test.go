@@ -87,33 +87,40 @@ func TestLab(t *testing.T) {
 		fine bool
 	}{
 		{
-			"the first package whose test fails has caught it", mutant{"it subtracts", "sum/sum.go", plus, "return a - b", both},
+			"the first package whose test fails has caught it",
+			mutant{"it subtracts", "sum/sum.go", plus, "return a - b", both},
 			"caught  by ./sum TestOf/two: it subtracts (sum/sum.go, -)\n1 caught, 0 missed\n", true,
 		},
 		{
-			"also when it is not the first of all", mutant{"ones are two", "sum/sum.go", plus, "if a == 1 {\n\t\treturn 1\n\t}\n\treturn a + b", both},
+			"also when it is not the first of all",
+			mutant{"ones are two", "sum/sum.go", plus, "if a == 1 {\n\t\treturn 1\n\t}\n\treturn a + b", both},
 			"caught  by ./use TestTwice: ones are two (sum/sum.go, -)\n1 caught, 0 missed\n", true,
 		},
 		{
-			"a panic is a catch", mutant{"it panics", "sum/sum.go", plus, "panic(b)", both},
+			"a panic is a catch",
+			mutant{"it panics", "sum/sum.go", plus, "panic(b)", both},
 			"caught  by ./sum TestOf/two: it panics (sum/sum.go, -)\n1 caught, 0 missed\n", true,
 		},
 		{
-			"what is not there cannot be changed", mutant{"it multiplies", "sum/sum.go", "return a - b", "return a * b", both},
+			"what is not there cannot be changed",
+			mutant{"it multiplies", "sum/sum.go", "return a - b", "return a * b", both},
 			"ERROR   cannot be applied: the old text occurs 0 times: it multiplies (sum/sum.go, -)\n" +
 				"1 could not be tried: the table is wrong\n0 caught, 0 missed\n", false,
 		},
 		{
-			"what changes nothing is missed", mutant{"it adds backwards", "sum/sum.go", plus, "return b + a", both},
+			"what changes nothing is missed",
+			mutant{"it adds backwards", "sum/sum.go", plus, "return b + a", both},
 			"MISSED  it adds backwards (sum/sum.go, -)\n0 caught, 1 missed\n", false,
 		},
 		{
-			"a bug that stands in two places could be either", mutant{"it is called so", "sum/sum.go", "int", "int64", both},
+			"a bug that stands in two places could be either",
+			mutant{"it is called so", "sum/sum.go", "int", "int64", both},
 			"ERROR   cannot be applied: the old text occurs 2 times: it is called so (sum/sum.go, -)\n" +
 				"1 could not be tried: the table is wrong\n0 caught, 0 missed\n", false,
 		},
 		{
-			"what does not compile was looked at by no test", mutant{"it is no number", "sum/sum.go", plus, `return "a"`, both},
+			"what does not compile was looked at by no test",
+			mutant{"it is no number", "sum/sum.go", plus, `return "a"`, both},
 			"ERROR   does not compile: # example.org/sound/sum [example.org/sound/sum.test]\n" +
 				"sum/sum.go:4:32: cannot use \"a\" (untyped string constant) as int value in return statement: " +
 				"it is no number (sum/sum.go, -)\n1 could not be tried: the table is wrong\n0 caught, 0 missed\n", false,

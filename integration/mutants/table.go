@@ -31,21 +31,36 @@ func table() []mutant {
 func takeBugs() []mutant {
 	by := []string{"./store/redis"}
 	return []mutant{
-		{"script: a denial moves the refill clock", takeScript, `denied, retry = true, max(retry, d)`,
-			`denied, retry, c = true, max(retry, d), tonumber(h[1] or c)`, by},
-		{"script: a denial hands out no turn", takeScript, `d, changed = min(d + floor((w + e - 1) / e), TURN), true`, `changed = true`, by},
+		{
+			"script: a denial moves the refill clock", takeScript,
+			`denied, retry = true, max(retry, d)`, `denied, retry, c = true, max(retry, d), tonumber(h[1] or c)`, by,
+		},
+		{
+			"script: a denial hands out no turn", takeScript,
+			`d, changed = min(d + floor((w + e - 1) / e), TURN), true`, `changed = true`, by,
+		},
 		{"script: a bucket has no TTL", takeScript, `redis.call('PEXPIRE', KEYS[k]`, unless + `redis.call('PEXPIRE', KEYS[k]`, by},
 		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
-		{"script: a full bucket forgets that two limits are brought", takeScript, `and d == 0 and (x == 0 or x >= CLAIM)`, `and d == 0`, by},
+		{
+			"script: a full bucket forgets that two limits are brought", takeScript,
+			`and d == 0 and (x == 0 or x >= CLAIM)`, `and d == 0`, by,
+		},
 		{"script: a claim that nobody brings never falls", takeScript, `better(mine, stored) or x >= CLAIM`, `better(mine, stored)`, by},
 		{"script: a changed limit starts full", takeScript, `c, changed = rescale(mine, stored, c), true`, `c, changed = mine.f, true`, by},
-		{"script: refill goes above the burst", takeScript, `c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)`,
-			`c = c + e * elapsed`, by},
+		{
+			"script: refill goes above the burst", takeScript,
+			`c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)`, `c = c + e * elapsed`, by,
+		},
 		{"script: a clock that steps back refills", takeScript, `local elapsed = now - u`, `local elapsed = math.abs(now - u)`, by},
 		{"script: a bucket waits for the clock to come back", takeScript, `u, changed = now, true`, `changed = true`, by},
-		{"script: a bill is charged twice", takeScript,
-			`wrong == 0 and not string.find(',' .. b .. ',', ',' .. bill .. ',', 1, true)`, `wrong == 0`, by},
-		{"script: the time to wait is rounded down", takeScript, `retry = floor((want - c + e - 1) / e)`, `retry = floor((want - c) / e)`, by},
+		{
+			"script: a bill is charged twice", takeScript,
+			`wrong == 0 and not string.find(',' .. b .. ',', ',' .. bill .. ',', 1, true)`, `wrong == 0`, by,
+		},
+		{
+			"script: the time to wait is rounded down", takeScript,
+			`retry = floor((want - c + e - 1) / e)`, `retry = floor((want - c) / e)`, by,
+		},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
 		{"script: a newer schema is overwritten", takeScript, `return nil, schema > 1 and 2 or 1`, `return nil, 1`, by},
 	}
@@ -54,10 +69,14 @@ func takeBugs() []mutant {
 func shortWayBugs() []mutant {
 	by := []string{"./store/redis"}
 	return []mutant{
-		{"script: the short way does not prolong the TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by},
-		{"script: the short way refills above the burst", takeScript, `c = (now - u) * e < f - c and c + (now - u) * e or f`,
-			`c = c + (now - u) * e`, by},
+		{
+			"script: the short way does not prolong the TTL", takeScript,
+			`redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by,
+		},
+		{
+			"script: the short way refills above the burst", takeScript,
+			`c = (now - u) * e < f - c and c + (now - u) * e or f`, `c = c + (now - u) * e`, by,
+		},
 		{"script: the short way follows a clock that steps back", takeScript, `u >= 0 and u <= now and`, `u >= 0 and`, by},
 		{"script: the short way forgets the turns that are out", takeScript, `not (h[4] or h[5] or h[6])`, `not (h[5] or h[6])`, by},
 		{"script: the short way is taken under another limit", takeScript, `h[3] == ARGV[3] and c and u`, `c and u`, by},
@@ -70,14 +89,20 @@ func bucketBugs() []mutant {
 	return []mutant{
 		{"a denial moves the refill clock", file, `next.Turn = min(`, `next.Credits, next.Turn = st.Credits, min(`, by},
 		{"a denial hands out no turn", file, `min(turn+next.Rule.TokenMicro(), turnMicro)`, `turn`, by},
-		{"turns are handed out for more than a second", file, `min(turn+next.Rule.TokenMicro(), turnMicro)`,
-			`turn + next.Rule.TokenMicro()`, by},
+		{
+			"turns are handed out for more than a second", file,
+			`min(turn+next.Rule.TokenMicro(), turnMicro)`, `turn + next.Rule.TokenMicro()`, by,
+		},
 		{"a full bucket forgets that two limits are brought", file, ` && st.contestedMicro() == 0`, ``, by},
 		{"a claim that nobody brings never falls", file, `case st.Challenged >= claimMicro:`, `case false:`, by},
-		{"refill goes above the burst", file, `
+		{
+			"refill goes above the burst", file,
+			`
 	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
-	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)`, `
-	st.Credits += st.Rule.Earn * elapsed`, by},
+	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)`,
+			`
+	st.Credits += st.Rule.Earn * elapsed`, by,
+		},
 		{"a clock that steps back refills", file, `if elapsed <= 0 {`, `if elapsed = max(elapsed, -elapsed); elapsed == 0 {`, by},
 		{"a bucket waits for the clock to come back", file, `if st.AtMicro-nowMicro > skewMicro {`, `if false {`, by},
 		{"a bill is charged twice", file, `if paid == bill {`, `if paid == bill && false {`, by},
@@ -91,10 +116,14 @@ func shareBugs() []mutant {
 	return []mutant{
 		{"the first share of an outage starts full", file, `tokens := int64(0)`, `tokens := r.Burst()`, by},
 		{"the share is not divided by the replicas", file, `int64(max(replicas, 1))`, `1`, by},
-		{"a share mints when the replicas change", file, `
+		{
+			"a share mints when the replicas change", file,
+			`
 		if s.credits%s.token() < 0 {
 			tokens--
-		}`, ``, by},
+		}`,
+			``, by,
+		},
 	}
 }
 
@@ -111,7 +140,10 @@ func stepBugs() []mutant {
 		{"script: a lost state begins with a known epoch", breakScript, `begin(math.max(now, known + 1))`, `begin(now)`, by},
 		{"script: any known epoch is believed", breakScript, `if known > now + AHEAD then`, `if false then`, by},
 		{"script: a transition is not pushed", breakScript, `if moved then`, `if false then`, by},
-		{"script: an unreadable breaker is never healed", breakScript, `local heal = wrong == 1 and ARGV[3] == '1'`, `local heal = false`, by},
+		{
+			"script: an unreadable breaker is never healed", breakScript,
+			`local heal = wrong == 1 and ARGV[3] == '1'`, `local heal = false`, by,
+		},
 	}
 }
 
@@ -123,7 +155,10 @@ func halfOpenScriptBugs() []mutant {
 		{"script: a settled probe lease is forgotten", breakScript, `table.remove(leases, i)[4]`, `leases[i][4]`, by},
 		{"script: the same question is given a second lease", breakScript, `return rest(leases[i])`, `break`, by},
 		{"script: a cancelled probe counts as failed", breakScript, `elseif ARGV[8] == '1' then`, `else`, by},
-		{"script: the next opening is no longer than the last", breakScript, `turn(2, recovery(f.g + 1), f.g + 1)`, `turn(2, recovery(0), 0)`, by},
+		{
+			"script: the next opening is no longer than the last", breakScript,
+			`turn(2, recovery(f.g + 1), f.g + 1)`, `turn(2, recovery(0), 0)`, by,
+		},
 		{"script: half-open waits forever for replicas without calls", breakScript, `if since >= probe_wait() then`, `if false then`, by},
 	}
 }
@@ -170,19 +205,30 @@ func flightBugs() []mutant {
 	const lane, solo = "fleet/internal/flight/lane.go", "fleet/internal/flight/solo.go"
 	by := []string{"./fleet/internal/flight", "./fleet"}
 	return []mutant{
-		{"a flight dies with the caller who flies it", solo, `s.config.Fly(s.within(f.deadline), f.self[:])`, `s.config.Fly(ctx, f.self[:])`, by},
+		{
+			"a flight dies with the caller who flies it", solo,
+			`s.config.Fly(s.within(f.deadline), f.self[:])`, `s.config.Fly(ctx, f.self[:])`, by,
+		},
 		{"a flight does not hand over", lane, `l.shard.config.HandOver(f, l.first)`, ``, by},
 		{"who left before take-off is asked for", lane, `f.mark(i, left)`, ``, by},
-		{"those behind a flight that timed out wait as long again", lane, `
+		{
+			"those behind a flight that timed out wait as long again", lane,
+			`
 	f.end(ErrTimeout)
-	l.endQueue(ErrTimeout)`, `
-	f.end(ErrTimeout)`, by},
+	l.endQueue(ErrTimeout)`,
+			`
+	f.end(ErrTimeout)`, by,
+		},
 		{"those behind a flight that failed fail again", lane, `l.endQueue(f.Err)`, ``, by},
-		{"a lane that flies alone forgets who came meanwhile", solo, `
+		{
+			"a lane that flies alone forgets who came meanwhile", solo,
+			`
 		if l.land() {
 			s.relist(l)
-		}`, `
-		l.land()`, by},
+		}`,
+			`
+		l.land()`, by,
+		},
 	}
 }
 
@@ -204,11 +250,17 @@ func limiterBugs() []mutant {
 		{"a denial is remembered for too long", lane, `now + min(retryAfter, memoLongest)`, `now + retryAfter`, by},
 		{"a denial outlives the limit that it was made by", lane, ` || m.rule != set.rule`, ``, by},
 		{"a denial of a high cost denies the lower ones", lane, `if cost < m.cost {`, `if false {`, by},
-		{"a cancelled context counts as a failure of the store", limiter, `	case ctx.Err() != nil:`, `	case ctx.Err() != nil:
-		ln.shard.record(context.Cause(ctx))`, by},
+		{
+			"a cancelled context counts as a failure of the store", limiter,
+			`	case ctx.Err() != nil:`,
+			`	case ctx.Err() != nil:
+		ln.shard.record(context.Cause(ctx))`, by,
+		},
 		{"calls do not try a store that is down", limiter, `ln.try(set)`, ``, by},
-		{"a token handed over pays for a higher cost", take, `f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost`,
-			`f.Answers[i].granted || f.Asks[i] == 0`, by},
+		{
+			"a token handed over pays for a higher cost", take,
+			`f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost`, `f.Answers[i].granted || f.Asks[i] == 0`, by,
+		},
 		{"callers of other costs are asked for as one run", take, `open && in[last].Cost == cost`, `open`, by},
 		{"trouble with one bucket takes the store for down", "fleet/shard.go", `err == nil || (ok && trouble.Entity)`, `err == nil`, by},
 	}
@@ -220,15 +272,21 @@ func outageBugs() []mutant {
 	return []mutant{
 		{"the local share is not divided by the replicas", file, `ln.takeLocal(set.rule, n, cost)`, `ln.takeLocal(set.rule, 1, cost)`, by},
 		{"the local share earns while the store is there", file, `ln.shard.downFor(now, o.earnedAt)`, `(now - o.earnedAt)`, by},
-		{"what was admitted in an outage is never paid for", file, `
+		{
+			"what was admitted in an outage is never paid for", file,
+			`
 	ln.owe(cost)
 	return domain.Decision{Allowed: true, Degraded: true}
-`, `
+`,
+			`
 	return domain.Decision{Allowed: true, Degraded: true}
-`, by},
+`, by,
+		},
 		{"a bill that is sent again is a new one", file, `if o.billID == 0 {`, `if true {`, by},
-		{"a replica that never saw the store takes itself for alone", "fleet/member.go", `return r.config.ExpectedReplicas`,
-			`return max(r.config.ExpectedReplicas, 1)`, by},
+		{
+			"a replica that never saw the store takes itself for alone", "fleet/member.go",
+			`return r.config.ExpectedReplicas`, `return max(r.config.ExpectedReplicas, 1)`, by,
+		},
 	}
 }
 
@@ -237,16 +295,27 @@ func sharedBreakerBugs() []mutant {
 	by := []string{"./fleet"}
 	return []mutant{
 		{"a push of an earlier epoch is believed", view, `case v.Epoch >= known:`, `default:`, by},
-		{"a flush of the store is a stampede", view, `if held && v.State == domain.StateClosed`, `if false && held && v.State == domain.StateClosed`, by},
+		{
+			"a flush of the store is a stampede", view,
+			`if held && v.State == domain.StateClosed`, `if false && held && v.State == domain.StateClosed`, by,
+		},
 		{"two timers run when the fleet opens", view, `b.local.Absorb()`, ``, by},
-		{"a question for a probe dies with its caller", probe, `spawn(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)`, `spawn(func(context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)`, by},
+		{
+			"a question for a probe dies with its caller", probe,
+			`spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)`,
+			`spawn(func(context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)`, by,
+		},
 		{"the lease of a caller who left is forgotten", probe, `b.replica.spawn(func(context.Context) { b.giveBack(grants) })`, ``, by},
 		{"a probe's result is not sent", "fleet/permit.go", `b.settleProbe(now, *probe, o)`, ``, by},
 		{"a replica that closes leaves its vote", "fleet/replica.go", `r.withdraw(ctx)`, ``, by},
-		{"a report that was lost is not sent again", "fleet/pulse.go", `			b.unsent()
-			continue`, `			continue`, by},
+		{
+			"a report that was lost is not sent again", "fleet/pulse.go",
+			`			b.unsent()
+			continue`,
+			`			continue`, by,
+		},
 	}
 }
 
@@ -254,21 +323,30 @@ func storeBugs() []mutant {
 	const script, bucket = "store/redis/script.go", "store/redis/bucket.go"
 	by := []string{"./store/redis"}
 	return []mutant{
-		{"a script whose reply was lost is sent again", script, `func (once) NoRetry() bool { return true }`,
-			`func (once) NoRetry() bool { return false }`, by},
+		{
+			"a script whose reply was lost is sent again", script,
+			`func (once) NoRetry() bool { return true }`, `func (once) NoRetry() bool { return false }`, by,
+		},
 		{"an unknown script sends the whole pipeline again", script, `send(ctx, to, calls, unknown)`, `send(ctx, to, calls, nil)`, by},
 		{"an unknown script is not sent again", script, `if len(unknown) > 0 {`, `if false {`, by},
-		{"calls do not say until when they may be done", "store/redis/clock.go", `
+		{
+			"calls do not say until when they may be done", "store/redis/clock.go",
+			`
 	if !ok || c.serverMicro == 0 {
 		return 0
 	}
-	return c.serverMicro + deadline.Sub(c.sent).Microseconds()`, `
+	return c.serverMicro + deadline.Sub(c.sent).Microseconds()`,
+			`
 	_, _ = deadline, ok
-	return 0`, by},
+	return 0`, by,
+		},
 		{"a call that was too late is not sent again", bucket, `len(stale) > 0 && ctx.Err() == nil`, `false`, by},
 		{"one script has the same bucket twice", bucket, `_, again := seen[g.key]; again || i-begin == most`, `i-begin == most`, by},
 		{"what cannot be read is not noted to be healed", bucket, `s.heals.note(key)`, ``, by},
-		{"a call ends a second after its context", "store/redis/link.go", `timeoutStep = 10 * time.Millisecond`, `timeoutStep = time.Second`, by},
+		{
+			"a call ends a second after its context", "store/redis/link.go",
+			`timeoutStep = 10 * time.Millisecond`, `timeoutStep = time.Second`, by,
+		},
 	}
 }
 
@@ -296,12 +374,16 @@ func retryBugs() []mutant {
 	by := []string{"./orchestrator"}
 	return []mutant{
 		{"a call that a breaker refused is retried", file, `!s.retryable(w.err)`, `(!s.retryable(w.err) && w.refusedBy == PartNone)`, by},
-		{"retries do not wait as long as a limit says", file, `
+		{
+			"retries do not wait as long as a limit says", file,
+			`
 	asked, _ := domain.RetryAfter(err)
-	pause := max(f.pause, asked)`, `
-	pause := f.pause`, by},
+	pause := max(f.pause, asked)`,
+			`
+	pause := f.pause`, by,
+		},
 		{"there is one attempt too many", file, `f.attempts >= s.policy.MaxAttempts`, `f.attempts > s.policy.MaxAttempts`, by},
-		{"a pause outlives the deadline", file, `d >= until(deadline)`, `false`, by},
+		{"a pause outlives the deadline", file, `d >= until(deadline)`, `until(deadline) <= 0`, by},
 	}
 }
 
@@ -311,7 +393,7 @@ func walkBugs() []mutant {
 	return []mutant{
 		{"a refusal further in counts against the dependency", breaker, `case w.runs == runsBefore:`, `case false:`, by},
 		{"a caller who goes away counts against the dependency", breaker, `classify(domain.MarkIgnored(w.err))`, `domain.Failure`, by},
-		{"a probe runs on after its lease", breaker, `w.limitTime(f, lease, &domain.TimeoutError{After: lease})`, `_ = lease`, by},
+		{"a probe runs on after its lease", breaker, `w.limitTime(f, lease,`, `w.limitTime(f, 2*lease,`, by},
 		{"a panic keeps its permit", "orchestrator/step.go", `f.permit.Report(outcome) //`, `_ = outcome //`, by},
 		{"each attempt waits for the store anew", "orchestrator/limit.go", `&w.budget`, `nil`, by},
 		{"each breaker waits for the store anew", breaker, `&w.budget`, `nil`, by},

@@ -8,7 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"os/exec"
-	"path/filepath"
+	"path"
 	"strings"
 )
 
@@ -36,28 +36,37 @@ func copyTracked(ctx context.Context, from, to string) error {
 	if err != nil {
 		return fmt.Errorf("git ls-files: %w", explain(err))
 	}
-	for name := range bytes.SplitSeq(bytes.TrimRight(out, "\x00"), []byte{0}) {
-		err := copyFile(filepath.Join(from, string(name)), filepath.Join(to, string(name)))
-		if err != nil && !errors.Is(err, fs.ErrNotExist) { // deleted, and not yet committed
+	source, err := os.OpenRoot(from)
+	if err != nil {
+		return err
+	}
+	defer source.Close()
+	target, err := os.OpenRoot(to)
+	if err != nil {
+		return err
+	}
+	defer target.Close()
+	for name := range strings.SplitSeq(strings.TrimRight(string(out), "\x00"), "\x00") {
+		if err := copyFile(source, target, name); err != nil && !errors.Is(err, fs.ErrNotExist) { // deleted, and not yet committed
 			return err
 		}
 	}
 	return nil
 }
 
-func copyFile(from, to string) error {
-	info, err := os.Stat(from)
+func copyFile(from, to *os.Root, name string) error {
+	info, err := from.Stat(name)
 	if err != nil {
 		return err
 	}
-	text, err := os.ReadFile(from)
+	text, err := from.ReadFile(name)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(to), 0o700); err != nil {
+	if err := to.MkdirAll(path.Dir(name), 0o700); err != nil {
 		return err
 	}
-	return os.WriteFile(to, text, info.Mode().Perm())
+	return to.WriteFile(name, text, info.Mode().Perm())
 }
 
 // explain adds what the command said on its way out.
