@@ -3,7 +3,7 @@
 
 GOLANGCI_LINT_VERSION ?= v2.12.2
 FUZZTIME              ?= 10s
-# ARGS goes to `go test` in test, race and bench, and to the demo in demo.
+# ARGS goes to `go test` in test, race and bench, to the demo in demo, and to the program in mutants.
 ARGS                  ?=
 
 # Every folder with a go.mod, found and not listed: a new module cannot be forgotten.
@@ -18,7 +18,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench faults ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench mutants faults ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -44,6 +44,9 @@ fuzz: ## run each fuzz target for FUZZTIME (default 10s)
 
 bench: ## all benchmarks; ARGS='-benchtime 3s' passes flags on
 	$(call in-each-module,$(CURDIR)/scripts/with-redis go test -run '^$$' -bench . -benchmem $(ARGS) ./...)
+
+mutants: ## put known bugs back, one at a time: fail if no test notices; ARGS='-run bill' picks some
+	@cd integration && CGO_ENABLED=0 $(CURDIR)/scripts/with-redis go run ./mutants $(ARGS)
 
 ci: ## exactly what CI runs
 	@bash .ci/run

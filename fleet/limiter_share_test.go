@@ -139,6 +139,29 @@ func TestCancelledBeforeTakeOffTakesNothing(t *testing.T) {
 	})
 }
 
+// A crowd that goes away while one call is in the air says nothing about the store.
+func TestACrowdThatGoesAwayIsNoStoreFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		h, stores := hold(memory.New(memory.Options{}).Stores())
+		stores.Members = nil
+		r := join(t, stores, fleet.Config{})
+		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(50)})
+		first := ask(t, l, 1)
+		why := errors.New("the users went away")
+		for range 10 {
+			a := ask(t, l, 1)
+			a.leave(why)
+			a.wants(t, false, why)
+		}
+		r.wantKinds()
+		if r.Health().StoreDown {
+			t.Error("the store is taken for down")
+		}
+		h.release(t)
+		first.wants(t, true, nil)
+	})
+}
+
 // Rule L3: the token of a caller cancelled in flight goes to the next local
 // caller of at most that cost: who was denied aboard, else who waits; else it
 // is spent.

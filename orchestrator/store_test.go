@@ -23,10 +23,25 @@ func (stuck) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeRep
 	}
 }
 
+// stuckViews do not even say what state a breaker is in.
+type stuckViews struct{ port.ViewSource }
+
+func (stuckViews) Read(ctx context.Context, in []port.ID, out []port.View) {
+	<-ctx.Done()
+	for i := range in {
+		out[i] = port.View{Err: &hold.StoreError{Op: "breaker read", Name: in[i].Name, Err: ctx.Err()}}
+	}
+}
+
 func newStuck(t *testing.T, c orchestrator.Config) *orchestrator.Orchestrator {
 	t.Helper()
 	stores := memory.New(memory.Options{}).Stores()
 	stores.Buckets = stuck{}
+	return newOn(t, stores, c)
+}
+
+func newOn(t *testing.T, stores port.Stores, c orchestrator.Config) *orchestrator.Orchestrator {
+	t.Helper()
 	o, err := orchestrator.New(stores, c)
 	if err != nil {
 		t.Fatal(err)
@@ -53,6 +68,23 @@ func TestOneStoreTimeoutPerCall(t *testing.T) {
 		b.wants(t, 3)
 		wantIs(t, err, errBackend)
 		wantElapsed(t, start, 2*time.Second+100*time.Millisecond)
+	})
+}
+
+// TestOneStoreTimeoutForAllBreakers: the first call reads what state they are
+// in, and the first of them has waited for as long as the call may.
+func TestOneStoreTimeoutForAllBreakers(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		stores.Views = stuckViews{stores.Views}
+		o := newOn(t, stores, orchestrator.Config{Fleet: fleet.Config{StoreTimeout: 100 * time.Millisecond}})
+		breaker := func(name string) hold.CircuitBreaker { return hold.CircuitBreaker{Name: name} }
+		g := newGuard(t, o, "g", hold.Combine(breaker("a"), breaker("b"), breaker("c")))
+		start := time.Now()
+		if _, err := orchestrator.Do(t.Context(), g, answer); err != nil {
+			t.Error(err)
+		}
+		wantElapsed(t, start, 100*time.Millisecond)
 	})
 }
 

@@ -335,6 +335,24 @@ func TestCase14IgnoredProbes(t *testing.T) {
 	b.is(closed, "successes do")
 }
 
+// A window that has moved on may hold failures only, which somebody who looked
+// has found out: a call that says nothing must not trip for that.
+func TestCase15IgnoredCallsDoNotTrip(t *testing.T) {
+	t.Parallel()
+	b := newLone(t, domain.CircuitBreaker{FailureRatio: 0.5, MinCalls: 2, Window: 10 * time.Second})
+	b.call("SSS")
+	b.now = 5 * time.Second
+	b.call("FF")
+	b.now = 11 * time.Second
+	if e := b.Evidence(b.now); e.Calls != 2 || e.Failures != 2 {
+		t.Fatalf("the window holds %+v; want the two failures", e)
+	}
+	b.call("I")
+	b.is(closed, "nothing has come since")
+	b.call("F")
+	b.is(open, "a failure is something")
+}
+
 // Removing all calls that say nothing from a run changes nothing.
 func TestCase15IgnoredCallsCountForNothing(t *testing.T) {
 	t.Parallel()

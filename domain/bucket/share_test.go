@@ -97,6 +97,23 @@ func TestShareIsBounded(t *testing.T) {
 	})
 }
 
+// Who owes a part of a token owes a whole one after a change: rounded the other
+// way, each change would forgive some.
+func TestShareOwesWholeTokensAfterAChange(t *testing.T) {
+	t.Parallel()
+	rule := ruleOf(t, domain.PerSecond(1).WithBurst(4))
+	var s Share
+	s.Earn(rule, 4, 4_000_000)
+	if ok, _ := s.Take(2); !ok {
+		t.Fatal("a cost above the share does not pass, although it is full")
+	}
+	s.Earn(rule, 4, 2_000_000) // half of the token that is owed
+	s.Earn(rule, 2, 0)
+	if ok, retry := s.Take(1); ok || retry != 4_000_000 {
+		t.Errorf("Take(1) = %v, %d; want 4 s, for the token owed and the one asked for", ok, retry)
+	}
+}
+
 // A change of the limit or of the replicas keeps at most the tokens that were
 // there, and a debt no smaller than it was, up to a burst.
 func TestShareNeverMintsAtAChange(t *testing.T) {
@@ -108,6 +125,7 @@ func TestShareNeverMintsAtAChange(t *testing.T) {
 		earned := rapid.OneOf(rapid.Just(int64(1)<<60), rapid.Int64Range(0, 3*from.TokenMicro()*int64(before)))
 		s.Earn(from, before, earned.Draw(t, "earned"))
 		s.Take(rapid.Int64Range(1, from.Burst()).Draw(t, "cost"))
+		s.Earn(from, before, rapid.Int64Range(0, from.TokenMicro()*int64(before)).Draw(t, "since"))
 		had := big.NewRat(s.credits, s.token())
 		s.Earn(to, after, 0)
 		if has := big.NewRat(s.credits, s.token()); has.Cmp(had) > 0 && has.Cmp(big.NewRat(-to.Burst(), 1)) > 0 {

@@ -79,6 +79,37 @@ func TestCase16FlushedScriptsInAPipeline(t *testing.T) {
 	}
 }
 
+// Case 16 on one server of two: each knows scripts for itself, so that of one
+// pipeline a part was executed, and only the rest may be sent again.
+func TestCase16FlushedScriptsOfOneServer(t *testing.T) {
+	t.Parallel()
+	addrs := map[string]string{"one": redisserver.ForTest(t).Addr(), "two": redisserver.ForTest(t).Addr()}
+	ring := redis.NewRing(&redis.RingOptions{Addrs: addrs})
+	t.Cleanup(func() { _ = ring.Close() })
+	one, two := connect(t, addrs["one"]), connect(t, addrs["two"])
+	still := time.UnixMicro(1_795_000_000_000_000)
+	s := patient(t, New(ring, newFleet(), Options{now: func() time.Time { return still }}))
+	rule := ruleOf(t, 10, 10)
+	takes := make([]port.TakeRequest, 40)
+	for i := range takes {
+		takes[i] = port.TakeRequest{Bucket: port.ID{Name: "limit", Key: strconv.Itoa(i)}, Rule: rule, Ask: takeOne()}
+	}
+	taken := make([]port.TakeReply, len(takes))
+	for round := range int64(3) {
+		must(t, two.ScriptFlush(t.Context()).Err())
+		s.Stores().Buckets.Take(t.Context(), takes, taken)
+		for i, got := range taken {
+			if want := (port.TakeReply{Granted: 1, Remaining: 9 - round}); got != want {
+				t.Fatalf("round %d, bucket %d: %+v; want %+v", round, i, got, want)
+			}
+		}
+	}
+	here, there := executions(t, one), executions(t, two)
+	if here == 0 || there == 0 || here+there != 3*len(takes) {
+		t.Errorf("%d and %d executions; want some on each, and %d", here, there, 3*len(takes))
+	}
+}
+
 // Case 16 under load: flushes between a call and its second try, too.
 func TestCase16FlushedScriptsInALoop(t *testing.T) {
 	t.Parallel()

@@ -157,6 +157,12 @@ func takeStories() []takeStory {
 			{second, domain.RateLimit{}, one(), no(0, second)},
 			{second, domain.RateLimit{}, one(), yes(0)},
 		}},
+		{"nor does it take anything away", "what is there can be had, and is there afterwards", perSecond, []takeStep{
+			{0, domain.RateLimit{}, one(), yes(2)},
+			{-second, domain.RateLimit{}, one(), yes(1)},
+			{second, domain.RateLimit{}, one(), yes(0)},
+			{0, domain.RateLimit{}, one(), no(0, second)},
+		}},
 		{"a clock far behind re-bases the bucket", "it mints nothing, and refills from the new time on", perSecond, []takeStep{
 			{0, domain.RateLimit{}, cost(3), yes(0)},
 			{-time.Hour, domain.RateLimit{}, turn(), no(0, second)},

@@ -1,0 +1,402 @@
+package main
+
+import "slices"
+
+// The files that most bugs are put into.
+const (
+	takeScript   = "scripts/lua/bucket_take.lua"
+	breakScript  = "scripts/lua/breaker_step.lua"
+	memberScript = "scripts/lua/member_beat.lua"
+)
+
+// unless keeps what stands behind it from being done. The text stays: tests
+// lengthen what they find there, and would stumble if it were gone.
+const unless = `local _ = KEYS[1] == nil and `
+
+// table has the bugs. What they have in common is that code of this kind was
+// once written so, here or elsewhere, and that most calls go well all the same.
+//
+// A new one goes beside its kin; old is as short as it can be and still occur
+// once in the file.
+func table() []mutant {
+	return slices.Concat(
+		takeBugs(), shortWayBugs(), bucketBugs(), shareBugs(),
+		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
+		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
+		storeBugs(), keyBugs(), memoryBugs(),
+		retryBugs(), walkBugs(),
+	)
+}
+
+func takeBugs() []mutant {
+	by := []string{"./store/redis"}
+	return []mutant{
+		{
+			"script: a denial moves the refill clock", takeScript,
+			`denied, retry = true, max(retry, d)`, `denied, retry, c = true, max(retry, d), tonumber(h[1] or c)`, by,
+		},
+		{
+			"script: a denial hands out no turn", takeScript,
+			`d, changed = min(d + floor((w + e - 1) / e), TURN), true`, `changed = true`, by,
+		},
+		{"script: a bucket has no TTL", takeScript, `redis.call('PEXPIRE', KEYS[k]`, unless + `redis.call('PEXPIRE', KEYS[k]`, by},
+		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
+		{
+			"script: a full bucket forgets that two limits are brought", takeScript,
+			`and d == 0 and (x == 0 or x >= CLAIM)`, `and d == 0`, by,
+		},
+		{"script: a claim that nobody brings never falls", takeScript, `better(mine, stored) or x >= CLAIM`, `better(mine, stored)`, by},
+		{"script: a changed limit starts full", takeScript, `c, changed = rescale(mine, stored, c), true`, `c, changed = mine.f, true`, by},
+		{
+			"script: refill goes above the burst", takeScript,
+			`c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)`, `c = c + e * elapsed`, by,
+		},
+		{"script: a clock that steps back refills", takeScript, `local elapsed = now - u`, `local elapsed = math.abs(now - u)`, by},
+		{"script: a bucket waits for the clock to come back", takeScript, `u, changed = now, true`, `changed = true`, by},
+		{
+			"script: a bill is charged twice", takeScript,
+			`wrong == 0 and not string.find(',' .. b .. ',', ',' .. bill .. ',', 1, true)`, `wrong == 0`, by,
+		},
+		{
+			"script: the time to wait is rounded down", takeScript,
+			`retry = floor((want - c + e - 1) / e)`, `retry = floor((want - c) / e)`, by,
+		},
+		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
+		{"script: a newer schema is overwritten", takeScript, `return nil, schema > 1 and 2 or 1`, `return nil, 1`, by},
+	}
+}
+
+func shortWayBugs() []mutant {
+	by := []string{"./store/redis"}
+	return []mutant{
+		{
+			"script: the short way does not prolong the TTL", takeScript,
+			`redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by,
+		},
+		{
+			"script: the short way refills above the burst", takeScript,
+			`c = (now - u) * e < f - c and c + (now - u) * e or f`, `c = c + (now - u) * e`, by,
+		},
+		{"script: the short way follows a clock that steps back", takeScript, `u >= 0 and u <= now and`, `u >= 0 and`, by},
+		{"script: the short way forgets the turns that are out", takeScript, `not (h[4] or h[5] or h[6])`, `not (h[5] or h[6])`, by},
+		{"script: the short way is taken under another limit", takeScript, `h[3] == ARGV[3] and c and u`, `c and u`, by},
+	}
+}
+
+func bucketBugs() []mutant {
+	const file = "domain/bucket/state.go"
+	by := []string{"./domain/bucket", "./store/memory"}
+	return []mutant{
+		{"a denial moves the refill clock", file, `next.Turn = min(`, `next.Credits, next.Turn = st.Credits, min(`, by},
+		{"a denial hands out no turn", file, `min(turn+next.Rule.TokenMicro(), turnMicro)`, `turn`, by},
+		{
+			"turns are handed out for more than a second", file,
+			`min(turn+next.Rule.TokenMicro(), turnMicro)`, `turn + next.Rule.TokenMicro()`, by,
+		},
+		{"a full bucket forgets that two limits are brought", file, ` && st.contestedMicro() == 0`, ``, by},
+		{"a claim that nobody brings never falls", file, `case st.Challenged >= claimMicro:`, `case false:`, by},
+		{
+			"refill goes above the burst", file,
+			`
+	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
+	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)`,
+			`
+	st.Credits += st.Rule.Earn * elapsed`, by,
+		},
+		{"a clock that steps back refills", file, `if elapsed <= 0 {`, `if elapsed = max(elapsed, -elapsed); elapsed == 0 {`, by},
+		{"a bucket waits for the clock to come back", file, `if st.AtMicro-nowMicro > skewMicro {`, `if false {`, by},
+		{"a bill is charged twice", file, `if paid == bill {`, `if paid == bill && false {`, by},
+		{"a peek writes", file, `if changed && !peeked {`, `if changed {`, by},
+	}
+}
+
+func shareBugs() []mutant {
+	const file = "domain/bucket/share.go"
+	by := []string{"./domain/bucket", "./fleet"}
+	return []mutant{
+		{"the first share of an outage starts full", file, `tokens := int64(0)`, `tokens := r.Burst()`, by},
+		{"the share is not divided by the replicas", file, `int64(max(replicas, 1))`, `1`, by},
+		{
+			"a share mints when the replicas change", file,
+			`
+		if s.credits%s.token() < 0 {
+			tokens--
+		}`,
+			``, by,
+		},
+	}
+}
+
+func stepBugs() []mutant {
+	by := []string{"./store/redis"}
+	return []mutant{
+		{"script: a breaker has no TTL", breakScript, `redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by},
+		{"script: a step too late is done all the same", breakScript, `not_after > 0 and now > not_after`, `false`, by},
+		{"script: a report of an earlier epoch counts", breakScript, `if f.e ~= known or f.s ~= 0 then`, `if f.s ~= 0 then`, by},
+		{"script: an older report replaces a newer one", breakScript, `if vote and seq >= tonumber(token) then`, `if false then`, by},
+		{"script: a replica's votes add up", breakScript, `  tell(bad, weight, -1)`, ``, by},
+		{"script: the sweep counts the caller's vote twice", breakScript, `if replica and replica ~= me then`, `if replica then`, by},
+		{"script: votes count when their evidence is old", breakScript, `if now - math.min(at, now) >= lasts then`, `if false then`, by},
+		{"script: a lost state begins with a known epoch", breakScript, `begin(math.max(now, known + 1))`, `begin(now)`, by},
+		{"script: any known epoch is believed", breakScript, `if known > now + AHEAD then`, `if false then`, by},
+		{"script: a transition is not pushed", breakScript, `if moved then`, `if false then`, by},
+		{
+			"script: an unreadable breaker is never healed", breakScript,
+			`local heal = wrong == 1 and ARGV[3] == '1'`, `local heal = false`, by,
+		},
+	}
+}
+
+func halfOpenScriptBugs() []mutant {
+	by := []string{"./store/redis"}
+	return []mutant{
+		{"script: half-open admits more than Probes", breakScript, `if seen == 'x' or #leases >= r.probes then`, `if seen == 'x' then`, by},
+		{"script: a probe lease never expires", breakScript, `if now - leases[i][2] < leases[i][3] then`, `if true then`, by},
+		{"script: a settled probe lease is forgotten", breakScript, `table.remove(leases, i)[4]`, `leases[i][4]`, by},
+		{"script: the same question is given a second lease", breakScript, `return rest(leases[i])`, `break`, by},
+		{"script: a cancelled probe counts as failed", breakScript, `elseif ARGV[8] == '1' then`, `else`, by},
+		{
+			"script: the next opening is no longer than the last", breakScript,
+			`turn(2, recovery(f.g + 1), f.g + 1)`, `turn(2, recovery(0), 0)`, by,
+		},
+		{"script: half-open waits forever for replicas without calls", breakScript, `if since >= probe_wait() then`, `if false then`, by},
+	}
+}
+
+func fleetLayerBugs() []mutant {
+	const votes, probes = "domain/breaker/fleet.go", "domain/breaker/probe.go"
+	by := []string{"./domain/breaker", "./store/memory"}
+	return []mutant{
+		{"a report of an earlier epoch counts", votes, `e.Known != f.epoch || f.state`, `f.state`, by},
+		{"an older report replaces a newer one", votes, `if had && old.seq >= e.Seq {`, `if false {`, by},
+		{"a replica's votes add up", votes, `f.tell(old, -1)`, ``, by},
+		{"votes count when their evidence is old", votes, `if nowMicro-v.atMicro >= v.forMicro {`, `if false {`, by},
+		{"a lost state begins with a known epoch", votes, `max(uint64(nowMicro), known+1)`, `uint64(nowMicro)`, by},
+		{"half-open admits more than Probes", probes, ` || int64(len(f.leases)) >= f.rules.Probes`, ``, by},
+		{"a probe lease never expires", probes, `if nowMicro-l.atMicro < l.forMicro {`, `if true {`, by},
+		{"a settled probe lease is forgotten", probes, `f.leases = append(f.leases[:i], f.leases[i+1:]...)`, `_ = i`, by},
+		{"the next opening is no longer than the last", probes, `f.rules.recovery(f.growth)`, `f.rules.recovery(0)`, by},
+		{"half-open waits forever for replicas without calls", probes, `if since >= f.rules.probeWait() {`, `if false {`, by},
+	}
+}
+
+func localLayerBugs() []mutant {
+	const file = "domain/breaker/local.go"
+	by := []string{"./domain/breaker"}
+	return []mutant{
+		{"a result of an earlier epoch counts", file, `if t.epoch != l.epoch {`, `if false {`, by},
+		{"a replica alone lets more probes through than Probes", file, `if len(l.out) >= l.probes {`, `if len(l.out) > l.probes {`, by},
+		{"a hung probe keeps a replica's slot", file, `for n < len(l.out) && l.out[n].until <= now {`, `for false {`, by},
+		{"a replica's own trouble is told to the fleet", file, `case rest <= 0 || (tripped && !l.byDep):`, `case rest <= 0:`, by},
+		{"what is ignored can trip", file, `if o == domain.Ignored {`, `if false {`, by},
+	}
+}
+
+func memberBugs() []mutant {
+	by := []string{"./store/redis"}
+	return []mutant{
+		{"script: the members have no TTL", memberScript, `redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by},
+		{"script: a replica that died counts forever", memberScript, `if at and now - at < rest then`, `if at then`, by},
+		{"script: a replica counts itself twice", memberScript, `if fields[i] == ARGV[2] or not at`, `if not at`, by},
+	}
+}
+
+func flightBugs() []mutant {
+	const lane, solo = "fleet/internal/flight/lane.go", "fleet/internal/flight/solo.go"
+	by := []string{"./fleet/internal/flight", "./fleet"}
+	return []mutant{
+		{
+			"a flight dies with the caller who flies it", solo,
+			`s.config.Fly(s.within(f.deadline), f.self[:])`, `s.config.Fly(ctx, f.self[:])`, by,
+		},
+		{"a flight does not hand over", lane, `l.shard.config.HandOver(f, l.first)`, ``, by},
+		{"who left before take-off is asked for", lane, `f.mark(i, left)`, ``, by},
+		{
+			"those behind a flight that timed out wait as long again", lane,
+			`
+	f.end(ErrTimeout)
+	l.endQueue(ErrTimeout)`,
+			`
+	f.end(ErrTimeout)`, by,
+		},
+		{"those behind a flight that failed fail again", lane, `l.endQueue(f.Err)`, ``, by},
+		{
+			"a lane that flies alone forgets who came meanwhile", solo,
+			`
+		if l.land() {
+			s.relist(l)
+		}`,
+			`
+		l.land()`, by,
+		},
+	}
+}
+
+func healthBugs() []mutant {
+	const file = "fleet/internal/outage/health.go"
+	by := []string{"./fleet/internal/outage", "./fleet"}
+	return []mutant{
+		{"a store that answers again stays down", file, `return h.down.CompareAndSwap(true, false)`, `return false`, by},
+		{"everyone tries a store that is down", file, `h.trialAt = now + atMost + longestTrial`, ``, by},
+		{"all replicas try a store at the same time", file, `h.pause/2 + time.Duration(random*float64(h.pause/2))`, `h.pause`, by},
+		{"failures add up although the store answered between them", file, `	h.failures = 0`, ``, by},
+	}
+}
+
+func limiterBugs() []mutant {
+	const limiter, lane, take = "fleet/limiter.go", "fleet/lane.go", "fleet/take.go"
+	by := []string{"./fleet"}
+	return []mutant{
+		{"a denial is remembered for too long", lane, `now + min(retryAfter, memoLongest)`, `now + retryAfter`, by},
+		{"a denial outlives the limit that it was made by", lane, ` || m.rule != set.rule`, ``, by},
+		{"a denial of a high cost denies the lower ones", lane, `if cost < m.cost {`, `if false {`, by},
+		{
+			"a cancelled context counts as a failure of the store", limiter,
+			`	case ctx.Err() != nil:`,
+			`	case ctx.Err() != nil:
+		ln.shard.record(context.Cause(ctx))`, by,
+		},
+		{"calls do not try a store that is down", limiter, `ln.try(set)`, ``, by},
+		{
+			"a token handed over pays for a higher cost", take,
+			`f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost`, `f.Answers[i].granted || f.Asks[i] == 0`, by,
+		},
+		{"callers of other costs are asked for as one run", take, `open && in[last].Cost == cost`, `open`, by},
+		{"trouble with one bucket takes the store for down", "fleet/shard.go", `err == nil || (ok && trouble.Entity)`, `err == nil`, by},
+	}
+}
+
+func outageBugs() []mutant {
+	const file = "fleet/outage.go"
+	by := []string{"./fleet"}
+	return []mutant{
+		{"the local share is not divided by the replicas", file, `ln.takeLocal(set.rule, n, cost)`, `ln.takeLocal(set.rule, 1, cost)`, by},
+		{"the local share earns while the store is there", file, `ln.shard.downFor(now, o.earnedAt)`, `(now - o.earnedAt)`, by},
+		{
+			"what was admitted in an outage is never paid for", file,
+			`
+	ln.owe(cost)
+	return domain.Decision{Allowed: true, Degraded: true}
+`,
+			`
+	return domain.Decision{Allowed: true, Degraded: true}
+`, by,
+		},
+		{"a bill that is sent again is a new one", file, `if o.billID == 0 {`, `if true {`, by},
+		{
+			"a replica that never saw the store takes itself for alone", "fleet/member.go",
+			`return r.config.ExpectedReplicas`, `return max(r.config.ExpectedReplicas, 1)`, by,
+		},
+	}
+}
+
+func sharedBreakerBugs() []mutant {
+	const view, probe = "fleet/view.go", "fleet/probe.go"
+	by := []string{"./fleet"}
+	return []mutant{
+		{"a push of an earlier epoch is believed", view, `case v.Epoch >= known:`, `default:`, by},
+		{
+			"a flush of the store is a stampede", view,
+			`if held && v.State == domain.StateClosed`, `if false && held && v.State == domain.StateClosed`, by,
+		},
+		{"two timers run when the fleet opens", view, `b.local.Absorb()`, ``, by},
+		{
+			"a question for a probe dies with its caller", probe,
+			`spawn(func(ctx context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)`,
+			`spawn(func(context.Context) {
+		ctx, cancel := context.WithTimeout(ctx, timeout)`, by,
+		},
+		{"the lease of a caller who left is forgotten", probe, `b.replica.spawn(func(context.Context) { b.giveBack(grants) })`, ``, by},
+		{"a probe's result is not sent", "fleet/permit.go", `b.settleProbe(now, *probe, o)`, ``, by},
+		{"a replica that closes leaves its vote", "fleet/replica.go", `r.withdraw(ctx)`, ``, by},
+		{
+			"a report that was lost is not sent again", "fleet/pulse.go",
+			`			b.unsent()
+			continue`,
+			`			continue`, by,
+		},
+	}
+}
+
+func storeBugs() []mutant {
+	const script, bucket = "store/redis/script.go", "store/redis/bucket.go"
+	by := []string{"./store/redis"}
+	return []mutant{
+		{
+			"a script whose reply was lost is sent again", script,
+			`func (once) NoRetry() bool { return true }`, `func (once) NoRetry() bool { return false }`, by,
+		},
+		{"an unknown script sends the whole pipeline again", script, `send(ctx, to, calls, unknown)`, `send(ctx, to, calls, nil)`, by},
+		{"an unknown script is not sent again", script, `if len(unknown) > 0 {`, `if false {`, by},
+		{
+			"calls do not say until when they may be done", "store/redis/clock.go",
+			`
+	if !ok || c.serverMicro == 0 {
+		return 0
+	}
+	return c.serverMicro + deadline.Sub(c.sent).Microseconds()`,
+			`
+	_, _ = deadline, ok
+	return 0`, by,
+		},
+		{"a call that was too late is not sent again", bucket, `len(stale) > 0 && ctx.Err() == nil`, `false`, by},
+		{"one script has the same bucket twice", bucket, `_, again := seen[g.key]; again || i-begin == most`, `i-begin == most`, by},
+		{"what cannot be read is not noted to be healed", bucket, `s.heals.note(key)`, ``, by},
+		{
+			"a call ends a second after its context", "store/redis/link.go",
+			`timeoutStep = 10 * time.Millisecond`, `timeoutStep = time.Second`, by,
+		},
+	}
+}
+
+func keyBugs() []mutant {
+	const file = "store/redis/key.go"
+	by := []string{"./store/redis"}
+	return []mutant{
+		{"a key that is not plain is not hashed", file, `case plain(id.Key):`, `case true:`, by},
+		{"a key may break out of its slot", file, ` || c == '{' || c == '}'`, ``, by},
+		{"a caller can bring the hash of another's key", file, `b.WriteByte('#')`, `b.WriteByte('=')`, by},
+	}
+}
+
+func memoryBugs() []mutant {
+	const file = "store/memory/buckets.go"
+	by := []string{"./store/memory"}
+	return []mutant{
+		{"the sweep drops buckets that are not full", file, `if nowMicro-e.state.AtMicro >= e.state.FullMicro() {`, `if true {`, by},
+		{"a bucket that was dropped is still used", file, `if !e.gone {`, `if true {`, by},
+	}
+}
+
+func retryBugs() []mutant {
+	const file = "orchestrator/retry.go"
+	by := []string{"./orchestrator"}
+	return []mutant{
+		{"a call that a breaker refused is retried", file, `!s.retryable(w.err)`, `(!s.retryable(w.err) && w.refusedBy == PartNone)`, by},
+		{
+			"retries do not wait as long as a limit says", file,
+			`
+	asked, _ := domain.RetryAfter(err)
+	pause := max(f.pause, asked)`,
+			`
+	pause := f.pause`, by,
+		},
+		{"there is one attempt too many", file, `f.attempts >= s.policy.MaxAttempts`, `f.attempts > s.policy.MaxAttempts`, by},
+		{"a pause outlives the deadline", file, `d >= until(deadline)`, `until(deadline) <= 0`, by},
+	}
+}
+
+func walkBugs() []mutant {
+	const breaker = "orchestrator/breaker.go"
+	by := []string{"./orchestrator"}
+	return []mutant{
+		{"a refusal further in counts against the dependency", breaker, `case w.runs == runsBefore:`, `case false:`, by},
+		{"a caller who goes away counts against the dependency", breaker, `classify(domain.MarkIgnored(w.err))`, `domain.Failure`, by},
+		{"a probe runs on after its lease", breaker, `w.limitTime(f, lease,`, `w.limitTime(f, 2*lease,`, by},
+		{"a panic keeps its permit", "orchestrator/step.go", `f.permit.Report(outcome) //`, `_ = outcome //`, by},
+		{"each attempt waits for the store anew", "orchestrator/limit.go", `&w.budget`, `nil`, by},
+		{"each breaker waits for the store anew", breaker, `&w.budget`, `nil`, by},
+		{"an outer deadline is taken for one's own", "orchestrator/timeout.go", ` && !is(context.Cause(d.parent), d.cause)`, ``, by},
+	}
+}
