@@ -62,7 +62,7 @@ func takeBugs() []mutant {
 			`retry = floor((want - c + e - 1) / e)`, `retry = floor((want - c) / e)`, by,
 		},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
-		{"script: a newer schema is overwritten", takeScript, `return nil, schema > 1 and 2 or 1`, `return nil, 1`, by},
+		{"script: a newer schema is overwritten", takeScript, `return nil, #schema <= 16 and tonumber(schema) > 1 and 2 or 1`, `return nil, 1`, by},
 	}
 }
 
@@ -79,7 +79,7 @@ func shortWayBugs() []mutant {
 		},
 		{"script: the short way follows a clock that steps back", takeScript, `u >= 0 and u <= now and`, `u >= 0 and`, by},
 		{"script: the short way forgets the turns that are out", takeScript, `not (h[4] or h[5] or h[6])`, `not (h[5] or h[6])`, by},
-		{"script: the short way is taken under another limit", takeScript, `h[3] == ARGV[3] and c and u`, `c and u`, by},
+		{"script: the short way is taken under another limit", takeScript, `h[3] == ARGV[3] and e and c and u`, `e and c and u`, by},
 	}
 }
 
@@ -176,6 +176,7 @@ func fleetLayerBugs() []mutant {
 		{"a probe lease never expires", probes, `if nowMicro-l.atMicro < l.forMicro {`, `if true {`, by},
 		{"a settled probe lease is forgotten", probes, `f.leases = append(f.leases[:i], f.leases[i+1:]...)`, `_ = i`, by},
 		{"the next opening is no longer than the last", probes, `f.rules.recovery(f.growth)`, `f.rules.recovery(0)`, by},
+		{"who asks as a lease ends is not counted", probes, `f.mark(a.Replica, askedOnly) //`, `_ = askedOnly //`, by},
 		{"half-open waits forever for replicas without calls", probes, `if since >= f.rules.probeWait() {`, `if false {`, by},
 	}
 }
@@ -256,13 +257,15 @@ func limiterBugs() []mutant {
 			`	case ctx.Err() != nil:
 		ln.shard.record(context.Cause(ctx))`, by,
 		},
-		{"calls do not try a store that is down", limiter, `ln.try(set)`, ``, by},
+		{"calls do not try a store that is down", limiter, `ln.shard.try(ln.touch)`, ``, by},
 		{
 			"a token handed over pays for a higher cost", take,
 			`f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost`, `f.Answers[i].granted || f.Asks[i] == 0`, by,
 		},
 		{"callers of other costs are asked for as one run", take, `open && in[last].Cost == cost`, `open`, by},
-		{"trouble with one bucket takes the store for down", "fleet/shard.go", `err == nil || (ok && trouble.Entity)`, `err == nil`, by},
+		{"trouble with one bucket takes the store for down", "fleet/shard.go", `return ok && trouble.Entity`, `return false`, by},
+		{"what tries a store only reads", "fleet/lane.go", `Ask{Count: 1, Turn: true}`, `Ask{Count: 1}`, by},
+		{"a read brings a store up that cannot be written", "fleet/shard.go", `err != nil || (s.health.Up() && !s.unwell.Load())`, `true`, by},
 	}
 }
 
