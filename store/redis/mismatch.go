@@ -18,8 +18,9 @@ import (
 var errMismatch = errors.New("one end speaks TLS, and the other does not")
 
 const (
-	mismatchEvery = 10 * time.Second      // how often the server is asked about it at most
-	mismatchTime  = 20 * time.Millisecond // for how long
+	mismatchLasts = 10 * time.Second      // how long one that was found is believed
+	mismatchEvery = time.Second           // how often one is looked for at most
+	mismatchTime  = 50 * time.Millisecond // for how long, after the call's own time
 )
 
 // A mismatch is what is known of whether both ends speak TLS.
@@ -56,17 +57,20 @@ func (l *link) explained(ctx context.Context, err error) error {
 // holds looks again when the last finding is old. Who comes while another looks
 // goes by the last one.
 func (m *mismatch) holds(ctx context.Context, looks func(context.Context) bool) bool {
-	last := m.last.Load()
-	if last != nil && now().Sub(last.at) < mismatchEvery {
-		return last.found
+	last, found := m.last.Load(), false
+	if last != nil {
+		age := now().Sub(last.at)
+		if found = last.found; age < mismatchEvery || found && age < mismatchLasts {
+			return found
+		}
 	}
-	next := &finding{at: now(), found: last != nil && last.found}
+	next := &finding{at: now(), found: found}
 	if !m.last.CompareAndSwap(last, next) {
-		return next.found
+		return found
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), mismatchTime) // the call's may have ended
 	defer cancel()
-	found := looks(ctx)
+	found = looks(ctx)
 	m.last.Store(&finding{at: now(), found: found})
 	return found
 }
