@@ -2,8 +2,8 @@
 // layer of one replica, and [Fleet], the layer that all replicas share. Both
 // are pure: the time is an argument, and there is no lock and no I/O.
 //
-// Fleet is the twin of scripts/lua/breaker_report.lua and breaker_probe.lua;
-// the conformance suite of store/storetest holds them together.
+// Fleet is the twin of scripts/lua/breaker_step.lua; the conformance suite of
+// store/storetest holds them together.
 package breaker
 
 import (
