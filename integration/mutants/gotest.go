@@ -21,9 +21,9 @@ type outcome struct {
 
 // An event is what `go test -json` says, as far as it matters here.
 type event struct {
-	Action string `json:"Action"`
-	Test   string `json:"Test"`
-	Output string `json:"Output"`
+	Action string `json:"action"` // the keys begin with capitals, which makes no difference
+	Test   string `json:"test"`
+	Output string `json:"output"`
 }
 
 // goTest runs tests of the module in dir: of packages, after flags that pick

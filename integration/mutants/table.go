@@ -62,7 +62,10 @@ func takeBugs() []mutant {
 			`retry = floor((want - c + e - 1) / e)`, `retry = floor((want - c) / e)`, by,
 		},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
-		{"script: a newer schema is overwritten", takeScript, `return nil, #schema <= 16 and tonumber(schema) > 1 and 2 or 1`, `return nil, 1`, by},
+		{
+			"script: a newer schema is overwritten", takeScript,
+			`return nil, #schema <= 16 and tonumber(schema) > 1 and 2 or 1`, `return nil, 1`, by,
+		},
 	}
 }
 
@@ -265,7 +268,10 @@ func limiterBugs() []mutant {
 		{"callers of other costs are asked for as one run", take, `open && in[last].Cost == cost`, `open`, by},
 		{"trouble with one bucket takes the store for down", "fleet/shard.go", `return ok && trouble.Entity`, `return false`, by},
 		{"what tries a store only reads", "fleet/lane.go", `Ask{Count: 1, Turn: true}`, `Ask{Count: 1}`, by},
-		{"a read brings a store up that cannot be written", "fleet/shard.go", `err != nil || (s.health.Up() && !s.unwell.Load())`, `true`, by},
+		{
+			"a read brings a store up that cannot be written", "fleet/shard.go",
+			`err != nil || (s.health.Up() && !s.unwell.Load())`, `true`, by,
+		},
 	}
 }
 
