@@ -565,6 +565,46 @@ func TestAStoreThatCannotBeWritten(t *testing.T) {
 	})
 }
 
+// Beats may pass in an outage, and tell that others have left. What a share has
+// earned until then was divided by more, and stays so.
+func TestOthersLeaveInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		shared := memory.New(memory.Options{}).Stores()
+		store, stores := newFaulty(shared)
+		stores.Members = shared.Members // without the fault
+		r := join(t, stores, fleet.Config{})
+		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(10).WithBurst(1000)})
+		for _, other := range []string{"a", "b", "c"} {
+			if _, err := shared.Members.Beat(t.Context(), other, 20*time.Second); err != nil {
+				t.Fatal(err)
+			}
+		}
+		for r.Health().Replicas != 4 {
+			allow(t, l, "")
+			time.Sleep(time.Second)
+		}
+		store.set(isBroken)
+		for !r.Health().StoreDown {
+			_, _ = l.Allow(t.Context(), "")
+		}
+		start, admitted := time.Now(), 0
+		time.Sleep(40 * time.Second) // the others' time is over, and beats say so
+		for {
+			d, err := l.Allow(t.Context(), "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if !d.Allowed {
+				break
+			}
+			admitted++
+		}
+		if most := 10.0 / 4 * time.Since(start).Seconds(); float64(admitted) > most+1 || float64(admitted) < most-2 {
+			t.Errorf("%d admitted after %v; want a quarter of the rate, %.0f", admitted, time.Since(start), most)
+		}
+	})
+}
+
 // cases.md part 2, 25: a cold start with the store down.
 func TestLimitCase25ColdStartWithTheStoreDown(t *testing.T) {
 	for name, fault := range faults() {

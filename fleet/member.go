@@ -36,9 +36,19 @@ func (r *Replica) beatOnce(ctx context.Context, home *shard) {
 	defer cancel()
 	live, err := r.stores.Members.Beat(ctx, r.incarnation, beatLasts)
 	if err == nil {
-		r.members.Store(int64(live))
+		r.seen(live, home.health.Up())
 	}
 	home.recordBeat(err)
+}
+
+// seen keeps the size of the fleet. While the store is down it only grows: what
+// shares of limits have earned since they were last asked is divided by it, too.
+func (r *Replica) seen(live int, up bool) {
+	n := int64(live)
+	if !up {
+		n = max(n, r.members.Load())
+	}
+	r.members.Store(n)
 }
 
 // replicas is the size of the fleet, as last seen or expected; 0 = not known.
