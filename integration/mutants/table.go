@@ -353,8 +353,8 @@ func storeBugs() []mutant {
 		{"one script has the same bucket twice", bucket, `_, again := seen[g.key]; again || i-begin == most`, `i-begin == most`, by},
 		{"what cannot be read is not noted to be healed", bucket, `s.heals.note(key)`, ``, by},
 		{
-			"a call ends a second after its context", "store/redis/link.go",
-			`timeoutStep = 10 * time.Millisecond`, `timeoutStep = time.Second`, by,
+			"a call ends long after its context", "store/redis/link.go",
+			`timeoutStep = 10 * time.Millisecond`, `timeoutStep = 150 * time.Millisecond`, by,
 		},
 	}
 }
