@@ -266,7 +266,10 @@ func limiterBugs() []mutant {
 			`f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost`, `f.Answers[i].granted || f.Asks[i] == 0`, by,
 		},
 		{"callers of other costs are asked for as one run", take, `open && in[last].Cost == cost`, `open`, by},
-		{"trouble with one bucket takes the store for down", "fleet/shard.go", `return ok && trouble.Entity`, `return false`, by},
+		{
+			"trouble with one bucket takes the store for down", "fleet/shard.go",
+			`return ok && trouble.Entity`, `return ok && trouble == nil`, by,
+		},
 		{"what tries a store only reads", "fleet/lane.go", `Ask{Count: 1, Turn: true}`, `Ask{Count: 1}`, by},
 		{
 			"a read brings a store up that cannot be written", "fleet/shard.go",
