@@ -84,6 +84,7 @@ type faulty struct {
 	mu    sync.Mutex
 	fault func(ctx context.Context, execute func()) error // nil: none
 	log   []port.TakeRequest                              // all that was asked
+	bills int                                             // replies to bills that are still to be lost
 
 	asked atomic.Int64 // calls of Take
 	beats atomic.Int64
@@ -103,6 +104,31 @@ func (f *faulty) set(fault func(ctx context.Context, execute func()) error) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.fault = fault
+}
+
+// loseBills lets the replies to the next bills be lost.
+func (f *faulty) loseBills(n int) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.bills = n
+}
+
+// billsToLose is how many of these replies are still to be lost.
+func (f *faulty) billsToLose() int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.bills
+}
+
+// losesBill reports whether the reply to these requests is to be lost.
+func (f *faulty) losesBill(in []port.TakeRequest) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.bills == 0 || !slices.ContainsFunc(in, func(asked port.TakeRequest) bool { return asked.Bill != 0 }) {
+		return false
+	}
+	f.bills--
+	return true
 }
 
 // requests returns what was asked since the last time.
@@ -136,7 +162,12 @@ func (f faultyBuckets) Take(ctx context.Context, in []port.TakeRequest, out []po
 	}
 	// What is executed late must touch neither slice.
 	own, replies := slices.Clone(in), make([]port.TakeReply, len(in))
-	err := f.through(ctx, func() { f.inner.Take(context.WithoutCancel(ctx), own, replies) })
+	execute := func() { f.inner.Take(context.WithoutCancel(ctx), own, replies) }
+	through := f.through
+	if f.losesBill(own) {
+		through = losesReplies
+	}
+	err := through(ctx, execute)
 	for i := range out {
 		if err != nil {
 			replies[i] = port.TakeReply{Err: asStoreError(err)}

@@ -97,16 +97,21 @@ func (s *shard) recordRead(err error) {
 }
 
 // recordBeat is record for a beat, which may pass where other calls do not: it
-// has rights of its own, and its first command frees memory. If the store is
-// down it lets it be tried; who uses no bucket has nothing better.
+// has rights of its own, and its first command frees memory. If the store is not
+// well it lets it be tried, also when nobody calls: bills wait for that. Who uses
+// no bucket has nothing better than the beat.
 func (s *shard) recordBeat(err error) {
-	down := s.trouble.Load()
+	up := s.health.Up()
+	sample := s.sample.Load()
 	switch {
-	case err != nil || s.health.Up():
-		s.recordRead(err)
-	case s.sample.Load() != nil:
+	case err != nil || (up && !s.unwell.Load()):
+		s.note(err)
+	case up && sample != nil:
+		s.ask(sample.touch)
+	case up:
+	case sample != nil:
 		s.try(nil)
-	case !down.config:
+	case !s.trouble.Load().config:
 		s.note(nil)
 	}
 }
@@ -205,12 +210,15 @@ func (s *shard) try(otherwise func(context.Context) error) {
 	if ln := s.sample.Load(); ln != nil {
 		question = ln.touch
 	}
-	timeout := s.replica.config.StoreTimeout
-	if !s.health.Trial(s.replica.clock.now(), timeout) {
-		return
+	if s.health.Trial(s.replica.clock.now(), s.replica.config.StoreTimeout) {
+		s.ask(question)
 	}
+}
+
+// ask lets the answer to a question that writes say how the store is.
+func (s *shard) ask(question func(context.Context) error) {
 	s.replica.spawn(func(ctx context.Context) {
-		ctx, cancel := context.WithTimeout(ctx, timeout)
+		ctx, cancel := context.WithTimeout(ctx, s.replica.config.StoreTimeout)
 		defer cancel()
 		s.record(question(ctx))
 	})
