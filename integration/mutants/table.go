@@ -275,6 +275,7 @@ func limiterBugs() []mutant {
 			"a read brings a store up that cannot be written", "fleet/shard.go",
 			`err != nil || (s.health.Up() && !s.unwell.Load())`, `true`, by,
 		},
+		{"a store that lost a reply is asked again only by calls", "fleet/shard.go", `s.ask(sample.touch)`, ``, by},
 	}
 }
 
