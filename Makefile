@@ -3,6 +3,8 @@
 
 GOLANGCI_LINT_VERSION ?= v2.12.2
 FUZZTIME              ?= 10s
+# For how long soak goes on.
+DURATION              ?= 10m
 # ARGS goes to `go test` in test, race and bench, to the demo in demo, and to the program in mutants.
 ARGS                  ?=
 
@@ -18,7 +20,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench mutants faults ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench mutants faults soak ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +55,9 @@ ci: ## exactly what CI runs
 
 faults: ## break Redis, networks and replicas in every known way; ARGS=pattern picks rows
 	@cd integration && ../scripts/with-redis ../scripts/faults '$(ARGS)'
+
+soak: ## mixed load and faults for DURATION (default 10m): fail if memory, goroutines, connections or keys grow
+	@cd integration && ../scripts/with-redis go run ./soak -duration '$(DURATION)'
 
 demo: ## a fleet of processes sharing one limit and one breaker; ARGS='--help' lists its flags
 	@go run ./cmd/holdfast demo $(ARGS)
