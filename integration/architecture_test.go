@@ -51,6 +51,7 @@ func architecture() []rule {
 		{"domain/port", slices.Concat(domain, []string{"./domain/..."})},
 
 		{"internal/redisserver", []string{"std"}},
+		{"internal/leaktest", []string{"std"}},
 	}
 }
 
