@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
 
@@ -383,6 +384,7 @@ func (w *world) node(p domain.CircuitBreaker) *node {
 
 func (w *world) nodeWith(p domain.CircuitBreaker, c fleet.Config) *node {
 	w.tb.Helper()
+	leaktest.Check(w.tb)
 	n := &node{tb: w.tb, line: &line{world: w}}
 	listen := c.OnEvent
 	c.OnEvent = func(e domain.Event) {

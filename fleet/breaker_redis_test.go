@@ -12,6 +12,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 	redisstore "github.com/holdfast-go/holdfast/store/redis"
 )
@@ -29,11 +30,12 @@ const patience = 10 * time.Second
 
 func newMembers(tb testing.TB, addr string, count int, p domain.CircuitBreaker) []*member {
 	tb.Helper()
+	leaktest.Check(tb)
 	members := make([]*member, count)
 	for i := range members {
 		m := &member{tb: tb, events: make(chan domain.Event, 1024), opened: make(chan time.Time, 1024)}
 		members[i] = m
-		client := redis.NewClient(&redis.Options{Addr: addr})
+		client := redis.NewClient(&redis.Options{Addr: addr, Dialer: leaktest.Dialer(tb)})
 		tb.Cleanup(func() { _ = client.Close() })
 		replica, err := fleet.Join(redisstore.New(client, "test", redisstore.Options{}).Stores(), fleet.Config{OnEvent: func(e domain.Event) {
 			if e.Kind == domain.EventBreaker && e.Scope == domain.ScopeFleet && e.To == domain.StateOpen {

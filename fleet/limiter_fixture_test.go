@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/store/memory"
 	redisstore "github.com/holdfast-go/holdfast/store/redis"
 )
@@ -61,6 +62,7 @@ func byFlights(s port.Stores) port.Stores {
 // onMiniredis is a store on a server without a socket, for a bubble.
 func onMiniredis(t *testing.T) (port.Stores, *miniredis.Miniredis) {
 	t.Helper()
+	leaktest.Check(t)
 	server := miniredis.NewMiniRedis()
 	server.ClockTTL(true)
 	client := redis.NewClient(&redis.Options{
@@ -68,11 +70,25 @@ func onMiniredis(t *testing.T) (port.Stores, *miniredis.Miniredis) {
 		MaintNotificationsConfig: &maintnotifications.Config{Mode: maintnotifications.ModeDisabled},
 		Dialer:                   func(context.Context, string, string) (net.Conn, error) { return server.Dial() },
 	})
-	t.Cleanup(func() {
+	t.Cleanup(func() { // replicas have closed by now
+		settles(t, "subscriptions", server.PubSubNumPat)
 		_ = client.Close()
+		settles(t, "connections", server.CurrentConnectionCount)
 		server.Close()
 	})
 	return redisstore.New(client, "test", redisstore.Options{}).Stores(), server
+}
+
+// settles checks that a server has nothing left of a kind, once it has noticed.
+func settles(t *testing.T, what string, count func() int) {
+	t.Helper()
+	for range 1000 {
+		if count() == 0 {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Errorf("the server has %d %s left", count(), what)
 }
 
 // A faulty store is one between whose calls and whose answers the test stands.
@@ -224,6 +240,7 @@ type watched struct {
 // join makes a replica that the test closes.
 func join(t *testing.T, stores port.Stores, c fleet.Config) *watched {
 	t.Helper()
+	leaktest.Check(t)
 	w := &watched{t: t}
 	c.OnEvent = func(e domain.Event) {
 		w.mu.Lock()

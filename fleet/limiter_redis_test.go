@@ -15,6 +15,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 	redisstore "github.com/holdfast-go/holdfast/store/redis"
 )
@@ -28,8 +29,9 @@ func onRedis(t *testing.T) (*redisserver.Server, *redis.Client, *watched) {
 // onRedisWithin is for tests that count, which a busy machine must not disturb.
 func onRedisWithin(t *testing.T, storeTimeout time.Duration) (*redisserver.Server, *redis.Client, *watched) {
 	t.Helper()
+	leaktest.Check(t)
 	server := redisserver.ForTest(t)
-	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	client := redis.NewClient(&redis.Options{Addr: server.Addr(), Dialer: leaktest.Dialer(t)})
 	t.Cleanup(func() { _ = client.Close() })
 	stores := redisstore.New(client, "test", redisstore.Options{}).Stores()
 	return server, client, join(t, stores, fleet.Config{StoreTimeout: storeTimeout})
@@ -310,7 +312,12 @@ func TestANetworkThatSwallows(t *testing.T) {
 			t.Run(fmt.Sprintf("%s, ContextTimeoutEnabled %v", name, bounded), func(t *testing.T) {
 				client := redis.NewClient(&redis.Options{
 					Addr: "127.0.0.1:1", ContextTimeoutEnabled: bounded,
-					Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) { return dial(ctx) },
+					Dialer: func(ctx context.Context, _, _ string) (net.Conn, error) {
+						ctx, end := context.WithCancel(ctx) // with the test, or go-redis dials for a minute after it
+						defer end()
+						defer context.AfterFunc(t.Context(), end)()
+						return dial(ctx)
+					},
 				})
 				defer client.Close()
 				r := join(t, redisstore.New(client, "test", redisstore.Options{}).Stores(), fleet.Config{})

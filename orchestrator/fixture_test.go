@@ -8,6 +8,7 @@ import (
 
 	hold "github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/orchestrator"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
@@ -20,6 +21,7 @@ var (
 // newOrchestrator joins a fleet of its own, and leaves it when the test ends.
 func newOrchestrator(tb testing.TB, c orchestrator.Config) *orchestrator.Orchestrator {
 	tb.Helper()
+	leaktest.Check(tb)
 	o, err := orchestrator.New(memory.New(memory.Options{}).Stores(), c)
 	if err != nil {
 		tb.Fatal(err)

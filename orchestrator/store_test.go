@@ -9,6 +9,7 @@ import (
 	hold "github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/orchestrator"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
@@ -42,6 +43,7 @@ func newStuck(t *testing.T, c orchestrator.Config) *orchestrator.Orchestrator {
 
 func newOn(t *testing.T, stores port.Stores, c orchestrator.Config) *orchestrator.Orchestrator {
 	t.Helper()
+	leaktest.Check(t)
 	o, err := orchestrator.New(stores, c)
 	if err != nil {
 		t.Fatal(err)

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 )
 
 // asHoldfast in the environment makes the test program the command itself.
@@ -19,7 +21,7 @@ func TestMain(m *testing.M) {
 	if os.Getenv(asHoldfast) != "" || (len(os.Args) > 1 && os.Args[1] == "demo-replica") {
 		main()
 	}
-	os.Exit(m.Run())
+	os.Exit(leaktest.Main(m))
 }
 
 func TestExitStatusAndOneLine(t *testing.T) {

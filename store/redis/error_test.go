@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 )
 
@@ -221,6 +222,7 @@ func TestConnectionsThatFail(t *testing.T) {
 // Case 25: a store is made while there is no server, and works when there is.
 func TestCase25ColdStart(t *testing.T) {
 	t.Parallel()
+	leaktest.Check(t)
 	server := redisserver.ForTest(t)
 	server.Kill()
 	s := New(connect(t, server.Addr()), newFleet(), Options{})

@@ -19,13 +19,15 @@ import (
 	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 )
 
 // connect returns a client with its default options, to be closed with t.
 func connect(t testing.TB, addr string) *redis.Client {
 	t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: addr})
+	leaktest.Check(t)
+	client := redis.NewClient(&redis.Options{Addr: addr, Dialer: leaktest.Dialer(t)})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }
@@ -37,6 +39,8 @@ func realRedis(t *testing.T) *redis.Client {
 	if err != nil {
 		t.Fatal(err)
 	}
+	leaktest.Check(t)
+	options.Dialer = leaktest.Dialer(t)
 	client := redis.NewClient(options)
 	t.Cleanup(func() { _ = client.Close() })
 	return client
