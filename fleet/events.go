@@ -41,7 +41,7 @@ func (q *eventQueue) add(e domain.Event) {
 	q.mu.Unlock()
 	if start && !q.spawn(q.run) {
 		q.mu.Lock()
-		q.busy = false
+		q.busy, q.waiting = false, nil // the replica is closed: nobody will hear of them
 		q.mu.Unlock()
 	}
 }

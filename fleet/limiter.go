@@ -303,8 +303,8 @@ const (
 type lanes struct {
 	once  sync.Once
 	mu    sync.RWMutex
-	byKey map[string]*lane
-	size  int // in lanes
+	byKey map[string]*lane // nil: the replica is closed
+	size  int              // in lanes
 }
 
 func (l *lanes) init() { l.byKey = make(map[string]*lane) }
@@ -330,11 +330,18 @@ func (l *lanes) get(key string, owner *Limiter, name string) *lane {
 	}
 	key = strings.Clone(key) // it may be part of something larger
 	ln = owner.newLane(port.ID{Name: name, Key: key})
-	if ln.stray = l.size+size > lanesMax; !ln.stray {
+	if ln.stray = l.byKey == nil || l.size+size > lanesMax; !ln.stray {
 		l.byKey[key] = ln
 		l.size += size
 	}
 	return ln
+}
+
+// drop forgets all lanes, for good.
+func (l *lanes) drop() {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.byKey, l.size = nil, 0
 }
 
 // sweep looks at some lanes, wherever the map begins this time, and forgets

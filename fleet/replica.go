@@ -204,6 +204,7 @@ func (r *Replica) Close(ctx context.Context) error {
 	ended := make(chan struct{})
 	go func() {
 		r.wait.Wait()
+		r.forget()
 		close(ended)
 	}()
 	select {
@@ -211,6 +212,28 @@ func (r *Replica) Close(ctx context.Context) error {
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
+	}
+}
+
+// forget lets go of what was kept for calls to come: who holds on to a limit of a
+// closed replica does not hold on to its buckets. The parts themselves stay, to be
+// looked at.
+func (r *Replica) forget() {
+	r.mu.Lock()
+	limiters := slices.Collect(maps.Values(r.limiters))
+	shards := slices.Collect(maps.Values(r.shards))
+	breakers := slices.Collect(maps.Values(r.breakers))
+	r.mu.Unlock()
+	for _, l := range limiters {
+		l.lanes.drop()
+	}
+	for _, s := range shards {
+		s.forgive()
+	}
+	for _, b := range breakers {
+		b.mu.Lock()
+		b.probe.held = nil
+		b.mu.Unlock()
 	}
 }
 

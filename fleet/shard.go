@@ -27,7 +27,7 @@ type shard struct {
 	loud  time.Duration // when the store was last found misconfigured; 0 = never
 
 	mu      sync.Mutex
-	debtors map[*lane]struct{} // admitted calls while the store was out of reach
+	debtors map[*lane]struct{} // admitted calls while the store was out of reach; nil: the replica is closed
 }
 
 // A downError says why the store is not even asked.
@@ -196,11 +196,19 @@ func (s *shard) collect(cameUp bool) {
 func (s *shard) owes(l *lane, owing bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if owing {
-		s.debtors[l] = struct{}{}
-	} else {
+	switch {
+	case !owing:
 		delete(s.debtors, l)
+	case s.debtors != nil:
+		s.debtors[l] = struct{}{}
 	}
+}
+
+// forgive forgets all that is owed, for good.
+func (s *shard) forgive() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.debtors = nil
 }
 
 // try asks the store one question, if it is down and a trial is due: to write a
