@@ -24,7 +24,7 @@ func table() []mutant {
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
 		storeBugs(), keyBugs(), memoryBugs(),
-		retryBugs(), walkBugs(),
+		retryBugs(), walkBugs(), leakBugs(),
 	)
 }
 
@@ -411,5 +411,32 @@ func walkBugs() []mutant {
 		{"each attempt waits for the store anew", "orchestrator/limit.go", `&w.budget`, `nil`, by},
 		{"each breaker waits for the store anew", breaker, `&w.budget`, `nil`, by},
 		{"an outer deadline is taken for one's own", "orchestrator/timeout.go", ` && !is(context.Cause(d.parent), d.cause)`, ``, by},
+	}
+}
+
+// leakBugs leave something behind, and do nothing else wrong.
+func leakBugs() []mutant {
+	return []mutant{
+		{"leak: a closed replica keeps its buckets", "fleet/limiter.go", `l.byKey, l.size = nil, 0`, ``, []string{"./fleet"}},
+		{"leak: a closed replica keeps its debtors", "fleet/shard.go", `s.debtors = nil`, ``, []string{"./fleet"}},
+		{
+			"leak: a subscription that broke is left to itself", "store/redis/view.go",
+			`
+		stop()
+		_ = sub.Close()`,
+			`
+		stop()`, []string{"./fleet"},
+		},
+		{"leak: who watched and left is still told", "store/memory/breakers.go", `return c == pushes`, `return false`, []string{"./store/memory"}},
+		{
+			"leak: the deadline of a call outlives it", "orchestrator/deadline.go",
+			`
+	d.over = true
+	if d.end != nil {
+		d.end()
+	}`,
+			`
+	d.over = true`, []string{"./orchestrator"},
+		},
 	}
 }
