@@ -425,7 +425,7 @@ func leakBugs() []mutant {
 		stop()
 		_ = sub.Close()`,
 			`
-		stop()`, []string{"./fleet"},
+		stop()`, []string{"./store/redis"},
 		},
 		{"leak: who watched and left is still told", "store/memory/breakers.go", `return c == pushes`, `return false`, []string{"./store/memory"}},
 		{
