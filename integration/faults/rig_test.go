@@ -13,6 +13,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 	redisstore "github.com/holdfast-go/holdfast/store/redis"
 )
@@ -58,6 +59,9 @@ func joinRig(t *testing.T, server *redisserver.Server, p plan) *rig {
 	}
 	if p.options != nil {
 		p.options(options)
+	}
+	if options.Dialer == nil && options.TLSConfig == nil { // as by default, but counted
+		options.Dialer = leaktest.Dialer(t)
 	}
 	r.admin, r.client = redis.NewClient(&redis.Options{Addr: server.Addr()}), redis.NewClient(options)
 	r.Replica = join(t, r.client, &r.events)

@@ -20,7 +20,7 @@ func TestSoakNoticesALeak(t *testing.T) {
 	redis.SetLogger(quiet{})
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	p := plan{hold: 50 * time.Millisecond, residents: 2, callers: 3, pace: 10 * time.Millisecond}
+	p := plan{hold: 50 * time.Millisecond, residents: 2, callers: 3, pace: 20 * time.Millisecond}
 	p.leak = func() {
 		for range 100 {
 			go func() { <-ctx.Done() }()
