@@ -422,12 +422,17 @@ func leakBugs() []mutant {
 		{
 			"leak: a subscription that broke is left to itself", "store/redis/view.go",
 			`
-		stop()
-		_ = sub.Close()`,
+		_ = sub.Close()
+	}()`,
 			`
-		stop()`, []string{"./store/redis"},
+	}()`,
+			[]string{"./store/redis"},
 		},
-		{"leak: who watched and left is still told", "store/memory/breakers.go", `return c == pushes`, `return false`, []string{"./store/memory"}},
+		{
+			"leak: who watched and left is still told", "store/memory/breakers.go",
+			`return c == pushes`, `return false`,
+			[]string{"./store/memory"},
+		},
 		{
 			"leak: the deadline of a call outlives it", "orchestrator/deadline.go",
 			`
@@ -436,7 +441,8 @@ func leakBugs() []mutant {
 		d.end()
 	}`,
 			`
-	d.over = true`, []string{"./orchestrator"},
+	d.over = true`,
+			[]string{"./orchestrator"},
 		},
 	}
 }
