@@ -158,9 +158,14 @@ func (b *Breaker) takeLocked(now time.Duration, v port.View) {
 func (b *Breaker) adopt(now time.Duration, v port.View) {
 	old, known, was := b.fleet.state, b.fleet.epoch, b.fleet.detached
 	b.fleet.epoch, b.fleet.state, b.fleet.detached = v.Epoch, v.State, false
-	b.fleet.until = now
+	until := now
 	if v.State == domain.StateOpen {
-		b.fleet.until += v.For
+		until += v.For
+	}
+	// An end that is known never moves on: a store whose clock stepped back says
+	// each time that all is still to come, until a probe is asked for.
+	if v.Epoch != known || until < b.fleet.until {
+		b.fleet.until = until
 	}
 	if v.Epoch != known {
 		b.probe.turn()
