@@ -104,7 +104,7 @@ func (b *Breaker) pushed(v port.View) {
 	known := b.fleet.epoch
 	b.takeLocked(now, v)
 	if known < v.Epoch && v.State == domain.StateHalfOpen {
-		b.probe.again = now + jitter(b.manners().spread)
+		b.probe.again = now + b.replica.jitter(b.manners().spread)
 	}
 	b.leaseFree(now, v, known)
 }
@@ -205,6 +205,6 @@ func (b *Breaker) lost(now time.Duration, v port.View) {
 	held, end := !b.fleet.closed(), max(b.fleet.until, now)
 	b.adopt(now, v)
 	if held && v.State == domain.StateClosed && end >= now+b.local.RetryAfter(now) {
-		b.local.HoldOpen(end + jitter(b.policy.RecoveryTimeout/10))
+		b.local.HoldOpen(end + b.replica.jitter(b.policy.RecoveryTimeout/10))
 	}
 }

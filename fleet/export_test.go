@@ -1,0 +1,10 @@
+package fleet
+
+import "math/rand/v2"
+
+// WithRandom lets a test replay a replica's random numbers. The source must be
+// safe for concurrent use.
+func (c Config) WithRandom(s rand.Source) Config {
+	c.random = s
+	return c
+}
