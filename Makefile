@@ -5,7 +5,9 @@ GOLANGCI_LINT_VERSION ?= v2.12.2
 FUZZTIME              ?= 10s
 # For how long soak goes on.
 DURATION              ?= 10m
-# ARGS goes to `go test` in test, race and bench, to the demo in demo, and to the program in mutants.
+# SEEDS is how many fleets sim plays. HOLDFAST_SEED=n plays the one of that seed.
+SEEDS                 ?= 1000
+# ARGS goes to `go test` in test, race, bench and sim, to the demo in demo, and to the program in mutants.
 ARGS                  ?=
 
 # Every folder with a go.mod, found and not listed: a new module cannot be forgotten.
@@ -20,7 +22,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench mutants faults soak ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench mutants faults sim soak ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -49,6 +51,9 @@ bench: ## all benchmarks; ARGS='-benchtime 3s' passes flags on
 
 mutants: ## put known bugs back, one at a time: fail if no test notices; ARGS='-run bill' picks some
 	@cd integration && CGO_ENABLED=0 $(CURDIR)/scripts/with-redis go run ./mutants $(ARGS)
+
+sim: ## simulated fleets, drawn from seeds: SEEDS=5000 plays more than the default 1000
+	@cd fleet && HOLDFAST_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run '^TestSimulatedFleets$$' $(ARGS)
 
 ci: ## exactly what CI runs
 	@bash .ci/run

@@ -130,6 +130,9 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 		return Permit{}, domain.ErrClosed
 	}
 	b.used.Store(true)
+	if budget == nil {
+		budget = &Budget{} // reading the view and asking for a probe are one wait
+	}
 	if b.pulse != nil {
 		b.replica.begin()
 		b.pulse.begin()

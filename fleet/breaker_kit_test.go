@@ -30,13 +30,23 @@ type world struct {
 	epoch  uint64                 // now
 	grants []uint64               // tokens of leases, as they were given
 	owner  map[uint64]string      // by token
-	out    map[uint64]time.Time   // leases out, and until when
+	out    map[uint64]lease       // leases out
 	most   int                    // leases out at once
 	asks   map[string]int         // by incarnation
 	asked  []time.Time            // when
 	result map[domain.Outcome]int // results that counted: their lease was out
 	voided int                    // results that did not
+	now    func() time.Time       // the store's clock
+	failf  func(format string, args ...any)
+
+	flushed bool // and nothing began since
+
+	onReport func(r port.Report, v port.View) // what was executed, under mu; nil: nobody looks
+	onMove   func(v port.View)                // a new epoch, under mu; nil: nobody looks
 }
+
+// A lease of a probe, in µs of the store's clock.
+type lease struct{ at, lasting int64 }
 
 // newWorld is on the memory store.
 func newWorld(tb testing.TB) *world {
@@ -65,7 +75,8 @@ func makeWorld(tb testing.TB, empty func() port.Stores) *world {
 	tb.Helper()
 	return &world{
 		tb: tb, store: empty(), empty: empty, lost: make(chan struct{}),
-		owner: make(map[uint64]string), out: make(map[uint64]time.Time), asks: make(map[string]int), result: make(map[domain.Outcome]int),
+		owner: make(map[uint64]string), out: make(map[uint64]lease), asks: make(map[string]int), result: make(map[domain.Outcome]int),
+		now: time.Now, failf: tb.Errorf,
 	}
 }
 
@@ -74,7 +85,8 @@ func (w *world) flush() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.store = w.empty()
-	w.out = make(map[uint64]time.Time)
+	w.out = make(map[uint64]lease)
+	w.flushed = true
 	close(w.lost)
 	w.lost = make(chan struct{})
 }
@@ -98,8 +110,25 @@ func (w *world) report(ctx context.Context, in []port.Report, out []port.View) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.store.Breakers.Report(ctx, in, out)
+	w.expire()
 	for i := range in {
 		w.saw(in[i].Breaker, out[i])
+		if w.onReport != nil && out[i].Err == nil {
+			w.onReport(in[i], out[i])
+		}
+	}
+}
+
+// expire forgets the leases that are over. A lease from the future is one that
+// the clock stepped back behind: it begins anew. It requires that w.mu is held.
+func (w *world) expire() {
+	now := w.now().UnixMicro()
+	for token, l := range w.out {
+		l.at = min(l.at, now)
+		w.out[token] = l
+		if now-l.at >= l.lasting {
+			delete(w.out, token)
+		}
 	}
 }
 
@@ -107,12 +136,7 @@ func (w *world) probe(ctx context.Context, in []port.ProbeRequest, out []port.Pr
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.store.Breakers.Probe(ctx, in, out)
-	now := time.Now()
-	for token, until := range w.out {
-		if !now.Before(until) {
-			delete(w.out, token)
-		}
-	}
+	w.expire()
 	for i, r := range in {
 		_, isOut := w.out[r.Token] // before a transition voids it
 		w.saw(r.Breaker, out[i].View)
@@ -129,10 +153,10 @@ func (w *world) probe(ctx context.Context, in []port.ProbeRequest, out []port.Pr
 		case out[i].Granted && !isOut:
 			w.grants = append(w.grants, r.Token)
 			w.owner[r.Token] = r.Replica
-			w.out[r.Token] = now.Add(out[i].For)
+			w.out[r.Token] = lease{w.now().UnixMicro(), out[i].For.Microseconds()}
 		}
 		w.asks[r.Replica]++
-		w.asked = append(w.asked, now)
+		w.asked = append(w.asked, time.Now())
 		w.most = max(w.most, len(w.out))
 	}
 }
@@ -142,12 +166,17 @@ func (w *world) saw(id port.ID, v port.View) {
 	if id.Name != breakerName || v.Err != nil || v.Epoch == 0 || v.Epoch == w.epoch {
 		return
 	}
-	if v.Epoch < w.epoch {
-		w.tb.Errorf("the store's epoch fell from %d to %d", w.epoch, v.Epoch)
+	// What is first after a flush begins by the clock, which may have stepped back.
+	byClock := w.flushed && uint64(w.now().UnixMicro()) < w.epoch
+	if w.flushed = false; v.Epoch < w.epoch && !byClock {
+		w.failf("the store's epoch fell from %d to %d", w.epoch, v.Epoch)
 	}
 	w.epoch = v.Epoch
 	w.epochs, w.states = append(w.epochs, v.Epoch), append(w.states, v.State)
-	w.out = make(map[uint64]time.Time)
+	w.out = make(map[uint64]lease)
+	if w.onMove != nil {
+		w.onMove(v)
+	}
 }
 
 // history is how the store's state went.
@@ -338,10 +367,21 @@ func (l *line) Read(ctx context.Context, in []port.ID, out []port.View) {
 	}
 }
 
-// Watch goes on over a flush.
 func (l *line) Watch(ctx context.Context, onView func(port.ID, port.View)) error {
+	return l.world.watch(ctx, func(id port.ID, v port.View) {
+		l.mu.Lock()
+		through := !l.deaf && l.fault == healthy
+		l.mu.Unlock()
+		if through {
+			onView(id, v)
+		}
+	})
+}
+
+// watch goes on over a flush.
+func (w *world) watch(ctx context.Context, onView func(port.ID, port.View)) error {
 	for ctx.Err() == nil {
-		s, lost := l.world.stores()
+		s, lost := w.stores()
 		within, cancel := context.WithCancel(ctx)
 		go func() {
 			defer cancel()
@@ -350,14 +390,7 @@ func (l *line) Watch(ctx context.Context, onView func(port.ID, port.View)) error
 			case <-within.Done():
 			}
 		}()
-		_ = s.Views.Watch(within, func(id port.ID, v port.View) {
-			l.mu.Lock()
-			through := !l.deaf && l.fault == healthy
-			l.mu.Unlock()
-			if through {
-				onView(id, v)
-			}
-		})
+		_ = s.Views.Watch(within, onView)
 		cancel()
 	}
 	return context.Cause(ctx)
@@ -384,8 +417,17 @@ func (w *world) node(p domain.CircuitBreaker) *node {
 
 func (w *world) nodeWith(p domain.CircuitBreaker, c fleet.Config) *node {
 	w.tb.Helper()
+	l := &line{world: w}
+	n := w.nodeOn(port.Stores{Breakers: l, Views: l}, p, c)
+	n.line = l
+	return n
+}
+
+// nodeOn is a node that reaches the world by the given way.
+func (w *world) nodeOn(stores port.Stores, p domain.CircuitBreaker, c fleet.Config) *node {
+	w.tb.Helper()
 	leaktest.Check(w.tb)
-	n := &node{tb: w.tb, line: &line{world: w}}
+	n := &node{tb: w.tb}
 	listen := c.OnEvent
 	c.OnEvent = func(e domain.Event) {
 		n.mu.Lock()
@@ -395,7 +437,7 @@ func (w *world) nodeWith(p domain.CircuitBreaker, c fleet.Config) *node {
 			listen(e)
 		}
 	}
-	replica, err := fleet.Join(port.Stores{Breakers: n.line, Views: n.line}, c)
+	replica, err := fleet.Join(stores, c)
 	if err != nil {
 		w.tb.Fatal(err)
 	}

@@ -549,3 +549,21 @@ func (s splitStore) Read(ctx context.Context, in []port.ID, out []port.View) {
 func (s splitStore) Watch(ctx context.Context, onView func(port.ID, port.View)) error {
 	return s.lines[0].Watch(ctx, onView)
 }
+
+// Rule L3 for Acquire: reading the view and asking for a probe wait within one
+// StoreTimeout together.
+func TestReadingAndAskingAreOneBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		nodes := w.nodes(2, domain.CircuitBreaker{RecoveryTimeout: time.Second})
+		trip(nodes...)
+		time.Sleep(2 * time.Second)
+		late := w.node(domain.CircuitBreaker{RecoveryTimeout: time.Second})
+		late.line.setDelay(70 * time.Millisecond)
+		start := time.Now()
+		_ = late.call(domain.Success)
+		if took := time.Since(start); took > storeTimeout {
+			t.Errorf("Acquire took %v", took)
+		}
+	})
+}

@@ -2,334 +2,239 @@ package fleet_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"slices"
-	"strconv"
 	"sync"
-	"sync/atomic"
-	"testing"
-	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/fleet"
 )
 
-// seeds is how many fleets TestSimulatedFleets plays; HOLDFAST_SEEDS plays more.
-const seeds = 30
-
-// TestSimulatedFleets plays small fleets through whatever happens to them: a
-// dependency that fails, hangs and recovers, a sick replica, killed ones, lines
-// to the store that break, lost state, traffic that leaves and comes. Always: no
-// more leases out than Probes, epochs only grow, events go from one state to the
-// next; and when all is well again, the breaker closes. HOLDFAST_SEED plays one.
-func TestSimulatedFleets(t *testing.T) {
-	first, count := uint64(1), uint64(seeds)
-	if raceDetector {
-		count /= 3 // it is ten times slower
-	}
-	if more, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEEDS"), 10, 32); err == nil {
-		count = more
-	}
-	if seed, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEED"), 10, 64); err == nil {
-		first, count = seed, 1
-	}
-	var opened, closed, leases atomic.Int64
-	t.Run("fleets", func(t *testing.T) {
-		for seed := first; seed < first+count; seed++ {
-			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
-				t.Parallel()
-				synctest.Test(t, func(t *testing.T) {
-					w := newWorld(t)
-					if seed%5 == 0 {
-						stores, server := onMiniredis(t)
-						w = makeWorld(t, func() port.Stores { server.FlushAll(); return stores })
-					}
-					s := newSimulation(t, w, seed)
-					s.play()
-					given, _ := s.world.leases()
-					leases.Add(int64(given))
-					for _, state := range s.world.history() {
-						opened.Add(int64(state / domain.StateOpen))
-						closed.Add(int64((domain.StateOpen - state) / domain.StateOpen))
-					}
-				})
-			})
-		}
-	})
-	t.Logf("%d fleets opened %d times, closed %d times, by %d probes", count, opened.Load(), closed.Load(), leases.Load())
-	if n := int64(count); n >= seeds && (opened.Load() < n || closed.Load() < n || leases.Load() < 2*n) {
-		t.Error("the fleets are too tame")
-	}
-}
-
-// A simulation is one fleet, its dependency and its fate.
-type simulation struct {
-	*testing.T
-	world  *world
-	policy domain.CircuitBreaker
-	stop   chan struct{}
-	all    sync.WaitGroup
-
-	mu       sync.Mutex
-	rnd      *rand.Rand
-	down     bool // the dependency fails
-	hung     bool // it does not answer
-	replicas []*simulated
-	story    []string
-	epochs   map[*simulated]uint64
-}
-
-// A simulated replica. Its fields are under the simulation's lock.
-type simulated struct {
-	*node
-	name   int
-	sick   bool // has trouble of its own
-	quiet  bool // no traffic comes to it
-	killed bool
-}
-
-func newSimulation(t *testing.T, w *world, seed uint64) *simulation {
-	t.Helper()
-	s := &simulation{
-		T: t, world: w, rnd: rand.New(rand.NewPCG(seed, 7)), stop: make(chan struct{}), epochs: make(map[*simulated]uint64),
-	}
-	s.mu.Lock() // traffic begins with the first replica
-	defer s.mu.Unlock()
-	s.policy = domain.CircuitBreaker{
-		RecoveryTimeout:    time.Duration(1+s.rnd.IntN(6)) * time.Second,
+// drawBreaker draws the breaker of a simulation.
+func drawBreaker(rnd *rand.Rand) domain.CircuitBreaker {
+	p := domain.CircuitBreaker{
+		RecoveryTimeout:    time.Duration(1+rnd.IntN(6)) * time.Second,
 		MaxRecoveryTimeout: 10 * time.Second,
-		ProbeLease:         time.Duration(500+s.rnd.IntN(4000)) * time.Millisecond,
-		Window:             time.Duration(2+s.rnd.IntN(9)) * time.Second,
-		Probes:             1 + s.rnd.IntN(3),
-		SuccessThreshold:   1 + s.rnd.IntN(4),
-		MinReplicas:        2 + s.rnd.IntN(2),
-		Quorum:             []float64{0.2, 0.5, 0.8}[s.rnd.IntN(3)],
+		ProbeLease:         time.Duration(500+rnd.IntN(4000)) * time.Millisecond,
+		Window:             time.Duration(2+rnd.IntN(9)) * time.Second,
+		Probes:             1 + rnd.IntN(3),
+		SuccessThreshold:   1 + rnd.IntN(4),
+		MinReplicas:        2 + rnd.IntN(2),
+		Quorum:             []float64{0.2, 0.5, 0.8}[rnd.IntN(3)],
 	}
-	if s.rnd.IntN(4) == 0 {
-		s.policy.Sharing, s.policy.MinReplicas = domain.ShareAny, 0
+	switch rnd.IntN(8) {
+	case 0, 1:
+		p.Sharing, p.MinReplicas = domain.ShareAny, 0
+	case 2:
+		p.Sharing, p.MinReplicas, p.Quorum = domain.ShareLocal, 0, 0
 	}
-	if s.rnd.IntN(3) == 0 {
-		s.policy.FailureRatio, s.policy.MinCalls = 0.5, 10
+	if oneIn(rnd, 3) {
+		p.FailureRatio, p.MinCalls = 0.5, 10
 	}
-	for range 1 + s.rnd.IntN(8) {
-		s.join()
-	}
-	if s.rnd.IntN(2) == 0 {
-		s.replicas[0].sick = true
-	}
-	return s
+	return p
 }
 
-// join requires that s.mu is held.
-func (s *simulation) join() {
-	r := &simulated{node: s.world.node(s.policy), name: len(s.replicas)}
-	s.replicas = append(s.replicas, r)
-	for range 2 {
-		s.all.Go(func() { s.traffic(r) })
-	}
-}
-
-// traffic calls through one replica's breaker until the end.
-func (s *simulation) traffic(r *simulated) {
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-time.After(s.pause(20, 150)):
-		}
-		s.mu.Lock()
-		idle, over := r.quiet, r.killed
-		s.mu.Unlock()
-		if over {
-			return
-		}
-		if !idle {
-			s.call(r)
+// breakerTraffic calls through one replica's breaker until the end. When a call
+// is made does not depend on what came of those before.
+func (s *simulation) breakerTraffic(r *simulated) {
+	rnd := rand.New(rand.NewPCG(s.seed, uint64(r.name)))
+	for s.goOn(r, between(rnd, 20*time.Millisecond, 150*time.Millisecond)) {
+		if !r.idle() {
+			s.all.Go(func() { s.call(r) })
 		}
 	}
 }
 
+// call makes one call. What comes of it depends on who makes it and when, not on
+// which of several it is: those that wait for one answer go on in any order.
 func (s *simulation) call(r *simulated) {
+	start := s.since()
 	permit, err := r.Acquire(context.Background())
-	if err != nil {
+	if took := s.since() - start; took > storeTimeout {
+		s.failf("replica %d: Acquire took %v", r.name, took)
+	}
+	if r.over() {
 		return
 	}
-	took := s.pause(1, 20)
-	s.mu.Lock()
-	outcome := domain.Success
-	switch {
-	case r.sick && s.rnd.IntN(2) == 0:
-		outcome = domain.LocalFailure
-	case s.hung:
-		outcome, took = domain.Failure, 3*time.Second
-	case r.sick || s.down || s.rnd.IntN(200) == 0:
-		outcome = domain.Failure
-	case s.rnd.IntN(50) == 0:
-		outcome = domain.Ignored
+	s.count.breakerCalls.Add(1)
+	if err != nil {
+		if !errors.Is(err, domain.ErrCircuitOpen) {
+			s.failf("replica %d: Acquire: %v", r.name, err)
+		}
+		return
 	}
-	s.mu.Unlock()
-	if lease, ok := permit.Lease(); ok {
+	lease, probes := permit.Lease()
+	if !probes {
+		s.votes.passed(r)
+	}
+	outcome, took := s.outcome(r)
+	if probes {
 		took = min(took, lease) // as the orchestrator cuts it off
 	}
+	s.tellf("replica %d: a call, by a lease %v, will be %s after %v", r.name, probes, outcome, took)
 	time.Sleep(took)
-	s.mu.Lock()
-	killed := r.killed
-	s.mu.Unlock()
-	if !killed {
+	if !r.over() {
 		permit.Report(outcome)
 	}
 }
 
-func (s *simulation) pause(low, high int) time.Duration {
+// outcome is what comes of a call that begins now.
+func (s *simulation) outcome(r *simulated) (domain.Outcome, time.Duration) {
+	dice := s.dice(r.name, "outcome")
+	took := between(dice, time.Millisecond, 20*time.Millisecond)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return time.Duration(low*1000+s.rnd.IntN((high-low)*1000)) * time.Microsecond
+	switch {
+	case r.sick && oneIn(dice, 2):
+		return domain.LocalFailure, took
+	case s.hung:
+		return domain.Failure, 3*time.Second + took
+	case r.sick || s.down || oneIn(dice, 200):
+		return domain.Failure, took
+	case oneIn(dice, 50):
+		return domain.Ignored, took
+	}
+	return domain.Success, took
 }
 
-// play lets a minute or two happen, heals everything and waits for the end.
-func (s *simulation) play() {
-	s.all.Go(s.watch)
-	for range s.pause(20, 60).Milliseconds() {
-		s.happen()
-		time.Sleep(s.pause(100, 4000))
+// notWell says whose breaker does not let its traffic through; and, once they
+// do, who does not agree with the store.
+func (s *simulation) notWell() string {
+	truth := s.world.view()
+	if truth.State != domain.StateClosed {
+		return fmt.Sprintf("the store: %+v; %+v", truth, s.policy)
 	}
-	s.heal()
-	bound := 10 * s.policy.MaxRecoveryTimeout
-	for start := time.Now(); !s.well(); time.Sleep(100 * time.Millisecond) {
-		if time.Since(start) > bound {
-			s.Errorf("%s after all is well: %+v\n%v\nthe store: %+v", bound, s.policy, s.story, s.world.view())
-			for _, r := range s.replicas {
-				s.Logf("replica %d, killed %v: %+v", r.name, r.killed, r.Status())
-			}
-			break
+	for _, r := range s.living() {
+		state := r.Status()
+		if !r.idle() && (state.State != domain.StateClosed || state.Fleet != truth.State) {
+			return fmt.Sprintf("replica %d: %+v; the store: %+v; %+v", r.name, state, truth, s.policy)
 		}
 	}
-	close(s.stop)
-	s.all.Wait()
-	synctest.Wait()
-	for _, r := range s.replicas {
-		if !r.killed {
-			r.wantEvents()
-		}
-	}
-	if given, most := s.world.leases(); most > s.policy.Probes {
-		s.Errorf("%d leases were out at once, of %d; want %d at most: %v", most, given, s.policy.Probes, s.story)
-	}
+	return ""
 }
 
-// watch looks at every replica, often.
-func (s *simulation) watch() {
-	for {
-		select {
-		case <-s.stop:
-			return
-		case <-time.After(20 * time.Millisecond):
-		}
-		s.mu.Lock()
-		for _, r := range s.replicas {
-			epoch := r.Status().Epoch
-			if epoch < s.epochs[r] {
-				s.Errorf("replica %d: epoch %d after %d", r.name, epoch, s.epochs[r])
-			}
-			s.epochs[r] = epoch
-		}
-		s.mu.Unlock()
+// votes is what replicas reported to the store, counted a second time, and what
+// the store made of it.
+type votes struct {
+	sim   *simulation
+	rules breaker.Rules
+
+	mu    sync.Mutex
+	state domain.State
+	epoch uint64
+	since time.Duration // by which the state is known
+	said  map[string]said
+
+	opened bool   // by the report that was just executed
+	made   uint64 // the epoch that it began, with nothing before
+	unsure bool   // the store's clock stepped: what is too old by it is not known
+}
+
+// said is the last that a replica said.
+type said struct {
+	port.Report
+
+	at int64 // µs
+}
+
+func newVotes(s *simulation) *votes {
+	p := s.policy
+	p.Name = breakerName
+	rules, err := breaker.Compile(p)
+	if err != nil {
+		s.tb.Fatal(err)
 	}
+	v := &votes{sim: s, rules: rules, said: make(map[string]said)}
+	s.world.onReport, s.world.onMove = v.reported, v.moved
+	return v
 }
 
-// happen does one thing to the fleet.
-func (s *simulation) happen() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	r := s.replicas[s.rnd.IntN(len(s.replicas))]
-	what := ""
-	switch n := s.rnd.IntN(20); {
-	case n < 5:
-		s.down, s.hung = s.rnd.IntN(3) > 0, false
-		what = fmt.Sprintf("down %v", s.down)
-	case n < 7:
-		s.hung = s.rnd.IntN(2) > 0
-		what = fmt.Sprintf("hung %v", s.hung)
-	case n < 9:
-		r.quiet = s.rnd.IntN(2) > 0
-		what = fmt.Sprintf("replica %d quiet %v", r.name, r.quiet)
-	case n < 12:
-		f := []fault{healthy, refusing, hanging, losing, losingLate}[s.rnd.IntN(5)]
-		r.line.set(f)
-		what = fmt.Sprintf("replica %d line %d", r.name, f)
-	case n < 13:
-		deaf := s.rnd.IntN(2) > 0
-		r.line.setDeaf(deaf)
-		what = fmt.Sprintf("replica %d deaf %v", r.name, deaf)
-	case n < 14:
-		r.line.setDelay(time.Duration(s.rnd.IntN(90)) * time.Millisecond)
-		what = fmt.Sprintf("replica %d slow line", r.name)
-	case n < 15:
-		f := []fault{refusing, hanging}[s.rnd.IntN(2)]
-		for _, r := range s.replicas {
-			r.line.set(f)
-		}
-		what = fmt.Sprintf("all lines %d", f)
-	case n < 17:
-		for _, r := range s.replicas {
-			if !r.killed {
-				r.line.set(healthy)
-			}
-		}
-		what = "all lines well"
-	case n < 18:
-		s.world.flush()
-		what = "flush"
-	case n < 19 && s.living() > 1 && !r.killed:
-		r.killed = true
-		r.line.set(hanging)
-		what = fmt.Sprintf("replica %d killed", r.name)
-	case len(s.replicas) < 10:
-		s.join()
-		what = "one joins"
+// moved follows the store into a new epoch.
+func (v *votes) moved(now port.View) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.sim.tellf("store: the breaker is %s", now.State)
+	switch {
+	case now.State == domain.StateOpen && v.state == domain.StateClosed:
+		v.sim.count.opened.Add(1)
+	case now.State == domain.StateClosed && !now.Fresh:
+		v.sim.count.closed.Add(1)
 	}
-	s.story = append(s.story, what)
+	v.opened = now.State == domain.StateOpen && v.state == domain.StateClosed
+	v.made = 0
+	if now.Fresh {
+		v.made = now.Epoch
+	}
+	v.state, v.epoch, v.since = now.State, now.Epoch, v.sim.since()
 }
 
-func (s *simulation) living() int {
-	dead := len(slices.DeleteFunc(slices.Clone(s.replicas), func(r *simulated) bool { return !r.killed }))
-	return len(s.replicas) - dead
+func (v *votes) flushed() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.state, v.epoch, v.since = domain.StateClosed, 0, v.sim.since()
+	clear(v.said)
 }
 
-// heal mends everything but the dead; traffic comes to one replica at least.
-func (s *simulation) heal() {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.down, s.hung = false, false
-	busy := 0
-	for _, r := range s.replicas {
-		r.sick = false
-		if r.killed {
+// stepped follows a step of the store's clock, which makes votes older or
+// younger than they are.
+func (v *votes) stepped() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.since, v.unsure = v.sim.since(), true
+}
+
+// reported counts a report that the store executed, and checks that one that
+// opened the breaker had the votes for it (rule B1).
+func (v *votes) reported(r port.Report, now port.View) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	micro := v.sim.clock.micro()
+	opened := v.opened
+	v.opened = false
+	if r.Known == 0 && now.Epoch == v.made {
+		r.Known = now.Epoch // it made the breaker
+	}
+	v.made = 0
+	if old, ok := v.said[r.Replica]; !ok || old.Seq < r.Seq || old.Known < r.Known {
+		v.said[r.Replica] = said{r, micro}
+	}
+	if !opened || v.unsure {
+		v.unsure = v.unsure && !opened
+		return
+	}
+	var bad, weight, all int64
+	for _, s := range v.said {
+		if s.Known != r.Known || s.Leaving || micro-s.at >= s.ForMicro {
 			continue
 		}
-		r.line.set(healthy)
-		r.line.setDelay(0)
-		if busy == 0 {
-			r.quiet = false
-		}
-		if !r.quiet {
-			busy++
+		all += s.Weight
+		if s.Bad {
+			bad, weight = bad+1, weight+s.Weight
 		}
 	}
-	s.story = append(s.story, fmt.Sprintf("healed, traffic at %d", busy))
+	if bad < v.rules.MinReplicas || weight*1000 < max(v.rules.MinReplicas*1000*1000, v.rules.QuorumMille*all) {
+		v.sim.failf("the breaker opened by %d replicas with a weight of %d of %d; %+v", bad, weight, all, v.rules)
+	}
 }
 
-// well reports whether all that have traffic let it through.
-func (s *simulation) well() bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	for _, r := range s.replicas {
-		if state := r.Status(); !r.killed && !r.quiet && state.State != domain.StateClosed {
-			return false
-		}
+// settledAfter is how long a replica's line must have been fine until it is
+// held to the bound of a lost push.
+const settledAfter = 5 * time.Second
+
+// passed is about a call that a replica let through by itself: not while the
+// store has known for long that the breaker is not closed.
+func (v *votes) passed(r *simulated) {
+	v.mu.Lock()
+	state, since := v.state, v.sim.since()-v.since
+	v.mu.Unlock()
+	if state == domain.StateClosed || r.wire.fineFor() < settledAfter {
+		return
 	}
-	return s.world.view().State == domain.StateClosed
+	if bound := fleet.DefaultMaxStaleness + 2*storeTimeout; since > bound {
+		v.sim.failf("replica %d let a call through, %v after the breaker was %s", r.name, since, state)
+	}
 }

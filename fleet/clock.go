@@ -31,7 +31,13 @@ func newIncarnation() string {
 	return hex.EncodeToString(id[:])
 }
 
+// chance is where a replica's random numbers come from, unless a test replays
+// them.
+type chance struct{}
+
+func (chance) Uint64() uint64 { return rand.Uint64() }
+
 // jitter is a random part of d.
-func jitter(d time.Duration) time.Duration {
-	return time.Duration(rand.Float64() * float64(d))
+func (r *Replica) jitter(d time.Duration) time.Duration {
+	return time.Duration(r.random.Float64() * float64(d))
 }

@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"log/slog"
+	"math/rand/v2"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -40,6 +41,8 @@ type Config struct {
 	// StoreTimeout is how long one call waits for stores at most. Defaults to
 	// 100 ms.
 	StoreTimeout time.Duration
+
+	random rand.Source // of jitter and numbers; a test replays them. Defaults to chance.
 }
 
 func (c Config) withDefaults() Config {
@@ -51,6 +54,9 @@ func (c Config) withDefaults() Config {
 	}
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	if c.random == nil {
+		c.random = chance{}
 	}
 	if c.ID == "" {
 		c.ID = newIncarnation()

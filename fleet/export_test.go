@@ -1,37 +1,10 @@
 package fleet
 
-// Kept is how much a replica keeps of each kind for calls to come, for tests.
-func Kept(r *Replica) map[string]int {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	kept := map[string]int{
-		"lanes": 0, "size of lanes": 0, "debtors": 0, "leases": 0,
-		"events": r.events.kept(), "lines": r.lines.kept(),
-	}
-	for _, l := range r.limiters {
-		l.lanes.mu.Lock()
-		kept["lanes"] += len(l.lanes.byKey)
-		kept["size of lanes"] += l.lanes.size
-		l.lanes.mu.Unlock()
-	}
-	for _, s := range r.shards {
-		s.mu.Lock()
-		kept["debtors"] += len(s.debtors)
-		s.mu.Unlock()
-	}
-	for _, b := range r.breakers {
-		b.mu.Lock()
-		kept["leases"] += len(b.probe.held)
-		b.mu.Unlock()
-	}
-	return kept
-}
+import "math/rand/v2"
 
-func (q *eventQueue) kept() int {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	return len(q.waiting)
+// WithRandom lets a test replay a replica's random numbers. The source must be
+// safe for concurrent use.
+func (c Config) WithRandom(s rand.Source) Config {
+	c.random = s
+	return c
 }
-
-// LanesMin is from how many lanes on idle ones are forgotten.
-const LanesMin = lanesMin

@@ -9,7 +9,6 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
-	"github.com/holdfast-go/holdfast/fleet/internal/flight"
 )
 
 // A lane is what this replica keeps for one bucket.
@@ -18,7 +17,7 @@ type lane struct {
 	id      port.ID
 	shard   *shard
 	stray   bool // nobody finds it again: there are too many
-	flight  flight.Lane[*lane, int64, answer]
+	flight  laneFlights
 	bound   atomic.Pointer[boundBucket]
 
 	memo atomic.Pointer[memo] // nil: no denial is remembered

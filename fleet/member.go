@@ -27,7 +27,7 @@ func (r *Replica) beat(ctx context.Context) {
 		case <-pause.C:
 		}
 		r.beatOnce(ctx, home)
-		pause.Reset(next - jitter(next/10))
+		pause.Reset(next - r.jitter(next/10))
 	}
 }
 

@@ -1,7 +1,6 @@
 package fleet
 
 import (
-	"math/rand/v2"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -99,7 +98,7 @@ func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64,
 		return 0, 0, false
 	}
 	if o.billID == 0 {
-		o.billID, o.billed = billNumber(), o.debt
+		o.billID, o.billed = ln.limiter.replica.billNumber(), o.debt
 	}
 	return o.billID, min(o.billed, rule.Burst()), true
 }
@@ -124,8 +123,8 @@ func (o *outageShare) due(ln *lane, now time.Duration) bool {
 }
 
 // billNumber is random, not 0, and exact as a Lua number.
-func billNumber() uint64 {
-	return rand.Uint64N(1<<53-1) + 1
+func (r *Replica) billNumber() uint64 {
+	return r.random.Uint64N(1<<53-1) + 1
 }
 
 // paid ends the bill that was sent; what it asked for beyond a burst is

@@ -71,7 +71,7 @@ func (b *Breaker) question(now time.Duration, t breaker.Ticket) (ask *question, 
 		return nil, 0
 	}
 	if b.probe.token == 0 {
-		b.probe.token = billNumber()
+		b.probe.token = b.replica.billNumber()
 	}
 	return &question{port.ProbeRequest{Breaker: b.id, Rules: b.rules, ProbeAsk: breaker.ProbeAsk{
 		Replica: b.replica.incarnation, Known: b.fleet.epoch, Token: b.probe.token,
@@ -131,7 +131,7 @@ func (b *Breaker) sendAsk(ctx context.Context, ask port.ProbeRequest, sentAt tim
 	b.replyLocked(now, v)
 	switch {
 	case v.Err != nil:
-		b.probe.again = now + jitter(b.replica.config.StoreTimeout)
+		b.probe.again = now + b.replica.jitter(b.replica.config.StoreTimeout)
 	case out[0].Granted:
 		b.probe.token = 0
 		b.probe.again = now + v.For
@@ -142,7 +142,7 @@ func (b *Breaker) sendAsk(ctx context.Context, ask port.ProbeRequest, sentAt tim
 			grants <- grant
 		}
 	case v.Epoch == b.fleet.epoch:
-		b.probe.again = now + v.For + jitter(min(v.For/8, b.manners().refused))
+		b.probe.again = now + v.For + b.replica.jitter(min(v.For/8, b.manners().refused))
 	}
 }
 
@@ -237,7 +237,7 @@ func (b *Breaker) sendSettle(ctx context.Context, ask port.ProbeRequest, epoch u
 		cancel()
 		b.shard.record(out[0].View.Err)
 		b.settledProbe(out[0].View)
-		if out[0].View.Err == nil || try == settleTries || !b.sleep(ctx, pause/2+jitter(pause/2)) || b.moved(epoch) {
+		if out[0].View.Err == nil || try == settleTries || !b.sleep(ctx, pause/2+b.replica.jitter(pause/2)) || b.moved(epoch) {
 			return
 		}
 		pause *= 2
@@ -263,7 +263,7 @@ func (b *Breaker) leaseFree(now time.Duration, v port.View, known uint64) {
 		return
 	}
 	if soon, m := now+v.For, b.manners(); soon+m.refused < b.probe.again {
-		b.probe.again = soon + jitter(m.spread)
+		b.probe.again = soon + b.replica.jitter(m.spread)
 	}
 }
 

@@ -115,7 +115,13 @@ func (p *pulse) run(ctx context.Context) {
 		case <-ctx.Done():
 			return
 		case <-p.wake:
-			p.beat(ctx, false)
+			refresh := false
+			select {
+			case <-tick.C: // it is time for that too, and one beat does both
+				refresh = true
+			default:
+			}
+			p.beat(ctx, refresh)
 		case <-tick.C:
 			p.beat(ctx, true)
 		}
@@ -307,7 +313,7 @@ func (b *Breaker) reportAgain(sent port.Report, got port.View) {
 func (r *Replica) watch(ctx context.Context) {
 	for {
 		_ = r.stores.Views.Watch(ctx, r.pushed) // the pulses read what a broken watch misses
-		pause := time.NewTimer(r.config.MaxStaleness/4 + jitter(r.config.MaxStaleness/4))
+		pause := time.NewTimer(r.config.MaxStaleness/4 + r.jitter(r.config.MaxStaleness/4))
 		select {
 		case <-ctx.Done():
 			pause.Stop()

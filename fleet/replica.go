@@ -3,6 +3,7 @@ package fleet
 import (
 	"context"
 	"maps"
+	"math/rand/v2"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -19,6 +20,7 @@ type Replica struct {
 	stores      port.Stores
 	config      Config
 	clock       clock
+	random      *rand.Rand // safe for concurrent use, as its source is
 	incarnation string
 	events      eventQueue // to the listener
 	lines       eventQueue // to the log, which a slow listener must not hold up
@@ -57,9 +59,11 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		return nil, &domain.PolicyError{Policy: "config", Field: "MaxStaleness", Reason: "is negative"}
 	}
 	ctx, cancel := context.WithCancelCause(context.Background())
+	config := c.withDefaults()
 	r := &Replica{
 		stores:      stores,
-		config:      c.withDefaults(),
+		config:      config,
+		random:      rand.New(config.random),
 		clock:       newClock(),
 		incarnation: newIncarnation(),
 		ctx:         ctx,

@@ -3,7 +3,6 @@ package fleet
 import (
 	"context"
 	"errors"
-	"math/rand/v2"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -136,7 +135,7 @@ func (s *shard) note(err error) {
 	if down.config {
 		s.misconfigured(now, err)
 	}
-	if s.health.Failed(now, rand.Float64()) {
+	if s.health.Failed(now, s.replica.random.Float64()) {
 		s.replica.emit(domain.Event{Kind: domain.EventStoreDown, Reason: err.Error()})
 	}
 }
@@ -186,11 +185,13 @@ func (s *shard) collect(cameUp bool) {
 	}
 	s.mu.Unlock()
 	now := s.replica.clock.now()
+	due := make([]*laneFlights, 0, len(owing))
 	for _, l := range owing {
 		if cameUp || l.local.due(l, now) {
-			l.flight.Kick()
+			due = append(due, &l.flight)
 		}
 	}
+	s.flights.Kick(due...)
 }
 
 func (s *shard) owes(l *lane, owing bool) {

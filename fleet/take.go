@@ -8,7 +8,10 @@ import (
 	"github.com/holdfast-go/holdfast/fleet/internal/flight"
 )
 
-type laneFlight = flight.Flight[*lane, int64, answer]
+type (
+	laneFlight  = flight.Flight[*lane, int64, answer]
+	laneFlights = flight.Lane[*lane, int64, answer]
+)
 
 // fly asks the store for all flights in one call. Callers with the same cost
 // that stand next to each other are one request: the store decides them one by

@@ -104,7 +104,7 @@ func (b *Breaker) pushed(v port.View) {
 	known := b.fleet.epoch
 	b.takeLocked(now, v)
 	if known < v.Epoch && v.State == domain.StateHalfOpen {
-		b.probe.again = now + jitter(b.manners().spread)
+		b.probe.again = now + b.replica.jitter(b.manners().spread)
 	}
 	b.leaseFree(now, v, known)
 }
@@ -158,9 +158,14 @@ func (b *Breaker) takeLocked(now time.Duration, v port.View) {
 func (b *Breaker) adopt(now time.Duration, v port.View) {
 	old, known, was := b.fleet.state, b.fleet.epoch, b.fleet.detached
 	b.fleet.epoch, b.fleet.state, b.fleet.detached = v.Epoch, v.State, false
-	b.fleet.until = now
+	until := now
 	if v.State == domain.StateOpen {
-		b.fleet.until += v.For
+		until += v.For
+	}
+	// An end that is known never moves on: a store whose clock stepped back says
+	// each time that all is still to come, until a probe is asked for.
+	if v.Epoch != known || until < b.fleet.until {
+		b.fleet.until = until
 	}
 	if v.Epoch != known {
 		b.probe.turn()
@@ -200,6 +205,6 @@ func (b *Breaker) lost(now time.Duration, v port.View) {
 	held, end := !b.fleet.closed(), max(b.fleet.until, now)
 	b.adopt(now, v)
 	if held && v.State == domain.StateClosed && end >= now+b.local.RetryAfter(now) {
-		b.local.HoldOpen(end + jitter(b.policy.RecoveryTimeout/10))
+		b.local.HoldOpen(end + b.replica.jitter(b.policy.RecoveryTimeout/10))
 	}
 }

@@ -74,8 +74,8 @@ func (f *Fleet) halfOpen(nowMicro int64, a ProbeAsk, answer *ProbeAnswer) (freed
 		return freed
 	}
 	answer.Granted, answer.ForMicro = f.grant(nowMicro, a)
-	if !answer.Granted && f.seen[a.Replica] == sawNoSuccess {
-		answer.View.ForMicro = f.rules.probeWait()
+	if !answer.Granted && f.served(a.Replica) {
+		answer.View.ForMicro = f.fewerDecide(nowMicro)
 	}
 	return false
 }
@@ -117,19 +117,43 @@ func (f *Fleet) mark(replica string, as byte) {
 	f.seen[replica] = as
 }
 
-// grant gives a lease, unless they are all out or this replica saw a probe fail
-// in this epoch. The same token is the same lease.
+// grant gives a lease, unless they are all out or another probe of this replica
+// would decide nothing. The same token is the same lease.
 func (f *Fleet) grant(nowMicro int64, a ProbeAsk) (granted bool, forMicro int64) {
 	for _, l := range f.leases {
 		if l.token == a.Token {
 			return true, l.rest(nowMicro)
 		}
 	}
-	if f.seen[a.Replica] == sawNoSuccess || int64(len(f.leases)) >= f.rules.Probes {
+	if f.served(a.Replica) || int64(len(f.leases)) >= f.rules.Probes {
 		return false, 0
 	}
 	f.leases = append(f.leases, lease{a.Token, a.Replica, nowMicro, f.rules.LeaseMicro})
 	return true, f.rules.LeaseMicro
+}
+
+// served reports whether another probe of a replica would decide nothing: one
+// failed in this epoch, or enough succeeded, this replica's among them. The lease
+// is for others then, who may come later than it each time.
+func (f *Fleet) served(replica string) bool {
+	switch f.seen[replica] {
+	case sawNoSuccess:
+		return true
+	case sawSuccess:
+		return f.succeeded >= f.rules.Successes
+	default:
+		return false
+	}
+}
+
+// fewerDecide is how long it takes until fewer replicas may decide; when they
+// may already, it is when to look again.
+func (f *Fleet) fewerDecide(nowMicro int64) int64 {
+	wait := f.rules.probeWait()
+	if rest := wait - (nowMicro - f.atMicro); rest > 0 {
+		return rest
+	}
+	return wait
 }
 
 // settle takes a lease back. It reports false when there is none: it expired,

@@ -63,6 +63,7 @@ func matrix() []fault {
 		{"somebody's script runs for long", redisIsBusy},
 		{"permissions are revoked", permissionsAreRevoked},
 		{"the password is rotated", passwordIsRotated},
+		{"the certificate is replaced", certificateIsReplaced},
 		{"there is no Redis at the start", noRedisAtStart},
 		{"the application holds all connections", poolIsExhausted},
 		{"too many clients", tooManyClients},

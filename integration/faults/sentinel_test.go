@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -55,13 +56,12 @@ func (p *pair) watch(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	port, err := redisserver.FreePort(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.sentinel = listener.Addr().String()
-	_ = listener.Close()
-	_, own, _ := net.SplitHostPort(p.sentinel)
+	own := strconv.Itoa(port)
+	p.sentinel = net.JoinHostPort("127.0.0.1", own)
 	_, master, _ := net.SplitHostPort(p.master.Addr())
 	config := filepath.Join(t.TempDir(), "sentinel.conf")
 	lines := []string{

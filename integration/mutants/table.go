@@ -153,7 +153,8 @@ func stepBugs() []mutant {
 func halfOpenScriptBugs() []mutant {
 	by := []string{"./store/redis"}
 	return []mutant{
-		{"script: half-open admits more than Probes", breakScript, `if seen == 'x' or #leases >= r.probes then`, `if seen == 'x' then`, by},
+		{"script: one busy replica takes all probes", breakScript, `(seen == 's' and f.k >= r.successes)`, `false`, by},
+		{"script: half-open admits more than Probes", breakScript, `if served() or #leases >= r.probes then`, `if served() then`, by},
 		{"script: a probe lease never expires", breakScript, `if now - leases[i][2] < leases[i][3] then`, `if true then`, by},
 		{"script: a settled probe lease is forgotten", breakScript, `table.remove(leases, i)[4]`, `leases[i][4]`, by},
 		{"script: the same question is given a second lease", breakScript, `return rest(leases[i])`, `break`, by},

@@ -84,7 +84,7 @@ func (s *Server) startOnSomePort(ctx context.Context) error {
 	}
 	var err error
 	for range portAttempts {
-		if s.config.Port, err = freePort(ctx); err != nil {
+		if s.config.Port, err = FreePort(ctx); err != nil {
 			return err
 		}
 		if err = s.start(ctx); err == nil || ctx.Err() != nil {
@@ -182,8 +182,8 @@ func (s *Server) Stop() error {
 	return nil
 }
 
-// freePort returns a port on which nothing listens now.
-func freePort(ctx context.Context) (int, error) {
+// FreePort returns a port of the loopback on which nothing listens now.
+func FreePort(ctx context.Context) (int, error) {
 	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", net.JoinHostPort(loopback, "0"))
 	if err != nil {
 		return 0, fmt.Errorf("redisserver: %w", err)

@@ -356,6 +356,12 @@ local function settle()
   return false
 end
 
+-- served is whether another probe of this replica would decide nothing: one failed, or enough
+-- succeeded, its own among them.
+local function served()
+  return seen == 'x' or (seen == 's' and f.k >= r.successes)
+end
+
 -- grant gives a lease, if one is free for this replica: how long it lasts, else nil.
 local function grant()
   for i = 1, #leases do
@@ -363,7 +369,7 @@ local function grant()
       return rest(leases[i])
     end
   end
-  if seen == 'x' or #leases >= r.probes then
+  if served() or #leases >= r.probes then
     return nil
   end
   leases[#leases + 1] = {token, now, r.lease, me}
@@ -395,8 +401,10 @@ local function probe()
     return
   end
   granted = grant()
-  if not granted and seen == 'x' then
-    wait = probe_wait()
+  if not granted and served() then
+    -- until fewer replicas may decide; when they may already, when to look again
+    wait = probe_wait() - (now - f.t)
+    wait = wait > 0 and wait or probe_wait()
   end
 end
 

@@ -26,10 +26,10 @@ type link struct {
 	plain   *redis.Client // nil: another kind
 	bounded bool          // the client ends calls with their context
 
-	topology topology
-	clones   sync.Map // of plain, by timeout
-	stranded chan struct{}
-	mismatch mismatch
+	topology  topology
+	clones    sync.Map // of plain, by timeout
+	stranded  chan struct{}
+	diagnosis diagnosis
 }
 
 func newLink(client redis.UniversalClient) *link {

@@ -266,6 +266,17 @@ func probeStories() []breakerStory {
 			{0, asks("a", 2), halfOpen(30*second, 7500*time.Millisecond)},
 			{0, asks("b", 3), leased(10*second, 30*second, 10*second)},
 		})},
+		{"whose further success would decide nothing leaves the lease to others", "who may come a moment later than it each time", plain, then(probing(), []breakerStep{
+			{0, asks("b", 9), halfOpen(30*second, 10*second)},
+			{0, settles("a", 1, domain.Success), halfOpen(30*second, 0)},
+			{0, asks("a", 2), leased(10*second, 30*second, 10*second)}, // a second success is needed still
+			{0, asks("b", 9), halfOpen(30*second, 10*second)},
+			{0, settles("a", 2, domain.Success), halfOpen(30*second, 0)},
+			{0, asks("a", 3), halfOpen(30*second, 7500*time.Millisecond)},
+			{0, asks("b", 9), leased(10*second, 30*second, 10*second)},
+			{0, asks("a", 3), halfOpen(30*second, 10*second)},
+			{0, settles("b", 9, domain.Success), closed(30*second + us)},
+		})},
 		{"a result of an earlier half-open is void", "also under a token that is out again (case 16)", plain, then(probing(), []breakerStep{
 			{0, asks("b", 2), halfOpen(30*second, 10*second)},
 			{10 * second, asks("b", 2), leased(10*second, 30*second, 10*second)},
@@ -295,7 +306,7 @@ func recoveryStories() []breakerStory {
 			{0, settles("a", 1, domain.Success), halfOpen(30*second, 0)},
 			{0, asks("a", 2), leased(10*second, 30*second, 10*second)},
 			{0, settles("a", 2, domain.Success), halfOpen(30*second, 0)}, // twice, but of one replica
-			{wait - us, asks("a", 3), leased(10*second, 30*second, 10*second)},
+			{wait - us, asks("a", 3), halfOpen(30*second, us)},
 			{us, asks("a", 3), closed(30*second + wait)},
 		})},
 		{"not while another asks too", "then both are waited for", plain, then(probing(), []breakerStep{
@@ -314,7 +325,7 @@ func recoveryStories() []breakerStory {
 		{"one replica alone reopens it after a while", "when no other asks (case 12)", plain, then(probing(), []breakerStep{
 			{0, settles("a", 1, domain.Failure), halfOpen(30*second, 0)},
 			{0, asks("a", 2), halfOpen(30*second, wait)},
-			{wait - us, asks("a", 2), halfOpen(30*second, wait)},
+			{wait - us, asks("a", 2), halfOpen(30*second, us)},
 			{us, asks("a", 2), open(30*second+wait, 60*second)},
 		})},
 		{"who comes as a lease ends counts as one who asks", "so a killed replica does not reopen it for all (case 26)", plain, then(probing(), []breakerStep{

@@ -739,16 +739,36 @@ func TestNoPilotInTime(t *testing.T) {
 	})
 }
 
+// Lanes that are kicked together fly together.
+func TestKickedLanesRideTogether(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAirport(t, nil)
+		lanes := make([]*flight.Lane[string, int, int], 5)
+		for i := range lanes {
+			lanes[i] = a.lane(string(rune('a' + i)))
+		}
+		a.shard.Kick(lanes...)
+		a.shard.Kick() // nobody
+		r := a.next()
+		if len(r.flights) != len(lanes) {
+			t.Errorf("%d flights in the first ride; want %d", len(r.flights), len(lanes))
+		}
+		r.land()
+		a.nothingFlies()
+		a.done()
+	})
+}
+
 func TestKick(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a := newAirport(t, nil)
 		l := a.lane("a")
-		l.Kick()
+		a.shard.Kick(l)
 		r := a.next()
 		if len(r.flights) != 1 || len(r.flights[0].Asks) != 0 {
 			t.Fatalf("%d flights with %v; want one with nobody aboard", len(r.flights), r.asks())
 		}
-		l.Kick() // flies when the first has landed
+		a.shard.Kick(l) // flies when the first has landed
 		c := a.ask(l, 1)
 		a.nothingFlies()
 		r.land()
@@ -759,7 +779,7 @@ func TestKick(t *testing.T) {
 		a.nothingFlies()
 		a.done()
 		a.close()
-		l.Kick()
+		a.shard.Kick(l)
 		a.nothingFlies()
 		if !l.Idle() {
 			t.Error("Idle = false after a kick that nobody flies")

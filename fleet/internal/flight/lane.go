@@ -51,17 +51,15 @@ func (l *Lane[K, Q, A]) Do(ctx context.Context, ask Q, atMost time.Duration) (an
 	return f.Answers[i], nil
 }
 
-// Kick lets the lane fly although nobody asks, for what its owner has to say.
-func (l *Lane[K, Q, A]) Kick() {
+// kick opens a flight although nobody asks, and reports whether the lane has to
+// be pushed onto the shard's ready list.
+func (l *Lane[K, Q, A]) kick() (list bool) {
 	l.mu.Lock()
+	defer l.mu.Unlock()
 	if l.first == nil {
 		l.open()
 	}
-	list := l.list()
-	l.mu.Unlock()
-	if list {
-		l.shard.push(l)
-	}
+	return l.list()
 }
 
 // Idle reports whether nobody waits and nothing flies.

@@ -54,11 +54,26 @@ func NewShard[K, Q, A any](c Config[K, Q, A]) *Shard[K, Q, A] {
 	return &Shard[K, Q, A]{config: c}
 }
 
-// push lists a lane for take-off. It reports false when the owner has closed;
-// all that waits in the lane has then ended.
-func (s *Shard[K, Q, A]) push(l *Lane[K, Q, A]) bool {
+// Kick lets lanes fly although nobody asks, for what their owner has to say.
+// They ride together: one by one, the first would take off before the last is
+// listed, and what rides with what would be chance.
+func (s *Shard[K, Q, A]) Kick(lanes ...*Lane[K, Q, A]) {
+	ready := make([]*Lane[K, Q, A], 0, len(lanes))
+	for _, l := range lanes {
+		if l.kick() {
+			ready = append(ready, l)
+		}
+	}
+	if len(ready) > 0 {
+		s.push(ready...)
+	}
+}
+
+// push lists lanes for take-off. It reports false when the owner has closed;
+// all that waits in the lanes has then ended.
+func (s *Shard[K, Q, A]) push(lanes ...*Lane[K, Q, A]) bool {
 	s.mu.Lock()
-	s.ready = append(s.ready, l)
+	s.ready = append(s.ready, lanes...)
 	start := s.pilots < maxPilots
 	if start {
 		s.pilots++
