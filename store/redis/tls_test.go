@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 	"github.com/holdfast-go/holdfast/store/storetest"
 )
@@ -63,6 +64,7 @@ func TestConformanceOverTLS(t *testing.T) {
 // are matters of configuration: no time mends them.
 func TestTLSThatCannotWork(t *testing.T) {
 	t.Parallel()
+	leaktest.Check(t) // before the servers: go-redis goes on dialing them after its Close, with TLS whatever its context says
 	ca := newAuthority(t)
 	hour := time.Now().Add(time.Hour)
 	good, server := serveTLS(t, ca, hour, anybody...)
