@@ -15,7 +15,7 @@ type story func(n int, rng *rand.Rand) sample
 func steady(_ int, rng *rand.Rand) sample {
 	return sample{
 		heap: 9_000*kib + rng.Int64N(600*kib), objects: 18_000 + rng.Int64N(500),
-		goroutines: 120 + rng.Int64N(7), files: 60 + rng.Int64N(3),
+		goroutines: 34 + rng.Int64N(2), files: 60 + rng.Int64N(3),
 		connections: 18 + rng.Int64N(3), listeners: 3, keys: 3, dataset: 400*kib + rng.Int64N(40*kib),
 	}
 }
@@ -44,7 +44,7 @@ func TestJudge(t *testing.T) {
 			}
 		}), nil},
 		{"up and down again", changed(func(s *sample, n int) { s.goroutines += int64(n % 2 * 20) }), nil},
-		{"a goroutine a cycle", changed(func(s *sample, n int) { s.goroutines += int64(n) }), []string{"goroutines"}},
+		{"a goroutine every fourth cycle", changed(func(s *sample, n int) { s.goroutines += int64(n / 4) }), []string{"goroutines"}},
 		{"a file a cycle", changed(func(s *sample, n int) { s.files += int64(n) }), []string{"files"}},
 		{"a connection every other cycle", changed(func(s *sample, n int) { s.connections += int64(n / 2) }), []string{"connections"}},
 		{"a subscription, once, late", changed(func(s *sample, n int) { s.listeners += int64(n / 36) }), []string{"listeners"}},

@@ -14,7 +14,7 @@ import (
 type sample struct {
 	heap        int64 // bytes in use
 	objects     int64 // on the heap
-	goroutines  int64
+	goroutines  int64 // but for the proxy's
 	files       int64 // descriptors; 0 = not known
 	connections int64 // that the server has
 	listeners   int64 // of those, subscriptions
@@ -76,7 +76,7 @@ func (s *soaking) look(ctx context.Context) (one sample, err error) {
 	runtime.ReadMemStats(&memory)
 	one = sample{
 		heap: int64(memory.HeapAlloc), objects: int64(memory.HeapObjects),
-		goroutines: int64(runtime.NumGoroutine()), files: openFiles(),
+		goroutines: goroutines(), files: openFiles(),
 	}
 	if one.listeners, err = s.listeners(ctx); err != nil {
 		return one, err
@@ -99,6 +99,19 @@ func (s *soaking) look(ctx context.Context) (one sample, err error) {
 func (s *soaking) listeners(ctx context.Context) (int64, error) {
 	list, err := s.admin.Do(ctx, "client", "list", "type", "pubsub").Text()
 	return int64(strings.Count(list, "\n")), err
+}
+
+// goroutines is how many there are. Those of the proxy are left out: it has some
+// for each connection, and connections are counted as such.
+func goroutines() (n int64) {
+	stacks := make([]byte, 1<<22)
+	stacks = stacks[:runtime.Stack(stacks, true)]
+	for stack := range strings.SplitSeq(string(stacks), "\n\n") {
+		if !strings.Contains(stack, "github.com/Shopify/toxiproxy/") {
+			n++
+		}
+	}
+	return n
 }
 
 // openFiles is how many descriptors this process has, where that can be told.
