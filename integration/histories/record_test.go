@@ -1,0 +1,75 @@
+package histories
+
+import (
+	"bufio"
+	"encoding/json"
+	"os"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/domain/port"
+)
+
+// A line is one thing that a process wrote down, in the moment: it may be
+// killed in the next one. There are three kinds. The first, with Call, says what
+// is about to be asked; one with Conn, that the request goes out there; the
+// last, with Return, what came of it.
+type line struct {
+	Op int `json:"op"` // the process's own count
+
+	Call   int64              `json:"call,omitempty"`
+	Due    int64              `json:"due,omitempty"`   // when the caller gives up
+	Takes  []port.TakeRequest `json:"takes,omitempty"` // one of these three
+	Report *port.Report       `json:"report,omitempty"`
+	Probe  *port.ProbeRequest `json:"probe,omitempty"`
+
+	Conn uint64 `json:"conn,omitempty"`
+
+	Return  int64            `json:"return,omitempty"`
+	Error   string           `json:"error,omitempty"`   // the outcome is unknown
+	AtMicro int64            `json:"atMicro,omitempty"` // when the server decided
+	Taken   []port.TakeReply `json:"taken,omitempty"`
+	View    *port.View       `json:"view,omitempty"`
+	Probed  *port.ProbeReply `json:"probed,omitempty"`
+}
+
+// A call is all that was written down about one.
+type call struct {
+	asked line
+	conns []uint64 // on which it was sent, in order
+	got   *line    // nil: the process did not live to see it
+}
+
+// known reports whether the caller was answered.
+func (c call) known() bool { return c.got != nil && c.got.Error == "" }
+
+// readLog reads what one process wrote down. What it was about to write when it
+// was killed is not there, or not whole.
+func readLog(t *testing.T, path string) []call {
+	t.Helper()
+	file, err := os.Open(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var calls []call
+	for lines := bufio.NewReader(file); ; {
+		text, err := lines.ReadBytes('\n')
+		if err != nil {
+			return calls
+		}
+		var l line
+		if err := json.Unmarshal(text, &l); err != nil {
+			t.Fatalf("%s: %v: %s", path, err, text)
+		}
+		switch {
+		case l.Call != 0:
+			calls = append(calls, call{asked: l})
+		case l.Op != len(calls)-1:
+			t.Fatalf("%s: %s: this is call %d", path, text, len(calls)-1)
+		case l.Conn != 0:
+			calls[l.Op].conns = append(calls[l.Op].conns, l.Conn)
+		default:
+			calls[l.Op].got = &l
+		}
+	}
+}
