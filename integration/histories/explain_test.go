@@ -1,20 +1,11 @@
 package histories
 
-import (
-	"cmp"
-	"fmt"
-	"slices"
-
-	"github.com/anishathalye/porcupine"
-)
+import "fmt"
 
 // explain says in words where the history of a key goes wrong: it follows the
 // server's time alone, up to the first reply that the rules would not give.
 func (h *history) explain(key string) string {
 	m, ops := h.of(key)
-	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int {
-		return cmp.Compare(a.Input.(ask).atMicro, b.Input.(ask).atMicro)
-	})
 	may, checked := m.porcupine().Init(), m.porcupine()
 	for i, op := range ops {
 		ok, next := checked.Step(may, op.Input, op.Output)

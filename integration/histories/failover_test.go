@@ -22,13 +22,8 @@ const lag = 50
 // that all after it was lost.
 func failOver(f *fleet) {
 	l := startLink(f.t, f.server.Addr())
-	host, port, err := net.SplitHostPort(l.listener.Addr().String())
-	if err != nil {
-		f.t.Fatal(err)
-	}
-	f.pass(f.server, "CONFIG", "SET", "repl-diskless-sync-delay", "0") // no other replica will come
-	next := redisserver.ForTest(f.t, "--replicaof", host+" "+port)
-	f.await(200)
+	next := f.join(l)
+	f.await(100)
 	had := f.follows()
 	l.cut()
 	cut := serverNow()
@@ -39,26 +34,53 @@ func failOver(f *fleet) {
 	f.pass(next, "REPLICAOF", "NO", "ONE")
 	f.history.lost(at, from, monotonic(), loss{hadMicro: had, cutMicro: cut})
 	f.server = next
-	f.lead(next.Addr())
-	f.await(100)
+	f.lead()
+	f.await(200)
+}
+
+// join starts a replica, and waits until it follows by the link.
+func (f *fleet) join(l *link) *redisserver.Server {
+	f.t.Helper()
+	host, port, err := net.SplitHostPort(l.listener.Addr().String())
+	if err != nil {
+		f.t.Fatal(err)
+	}
+	f.pass(f.server, "CONFIG", "SET", "repl-diskless-sync-delay", "0") // no other one will join
+	next := redisserver.ForTest(f.t)
+	f.pass(next, "REPLICAOF", host, port)
+	f.follows()
+	return next
 }
 
 // follows waits until the replica has all that was executed up to a moment, and
-// returns that.
+// returns that: one that is not long ago, so that few states are in question.
 func (f *fleet) follows() (hadMicro int64) {
 	f.t.Helper()
-	client := redis.NewClient(&redis.Options{Addr: f.server.Addr(), ReadTimeout: 20 * time.Second})
+	const longest = 20 * time.Second
+	for start := time.Now(); time.Since(start) < longest; f.nextRound() { // it may take a second, and histories stay short
+		hadMicro = serverNow()
+		if f.followers(20*time.Millisecond) == 1 {
+			return hadMicro
+		}
+	}
+	f.t.Fatalf("the replica does not follow after %v", longest)
+	return 0
+}
+
+// followers is how many replicas have, within a while, all that was executed up
+// to now.
+func (f *fleet) followers(within time.Duration) int64 {
+	f.t.Helper()
+	client := redis.NewClient(&redis.Options{Addr: f.server.Addr(), ReadTimeout: 2 * patience})
 	defer client.Close()
-	hadMicro = serverNow()
-	ctx := f.t.Context()
-	if err := client.Set(ctx, "mark", hadMicro, 0).Err(); err != nil {
+	if err := client.Set(f.t.Context(), "mark", "", 0).Err(); err != nil {
 		f.t.Fatal(err)
 	}
-	n, err := client.Wait(ctx, 1, 15*time.Second).Result()
-	if err != nil || n != 1 {
-		f.t.Fatalf("%d replicas follow: %v", n, err)
+	n, err := client.Wait(f.t.Context(), 1, within).Result()
+	if err != nil {
+		f.t.Fatal(err)
 	}
-	return hadMicro
+	return n
 }
 
 // pass has a server do a command.

@@ -30,6 +30,7 @@ type fleet struct {
 	ended   []*process
 	orders  [workers]order
 	replies atomic.Int64 // that servers gave, lost or not
+	round   int64
 	history history
 }
 
@@ -48,19 +49,19 @@ func startFleet(t *testing.T, retries bool) *fleet {
 	seed := rand.Uint64()
 	t.Logf("seed %d", seed)
 	f := &fleet{t: t, rng: rand.New(rand.NewPCG(seed, 0)), server: redisserver.ForTest(t)}
-	start := monotonic()
 	for i := range workers {
 		f.ways[i] = startWay(t, f.server.Addr(), seed+uint64(i), &f.replies)
-		f.orders[i] = order{Addr: f.ways[i].addr(), Worker: i, Start: start, Seed: seed, Retries: retries}
+		f.orders[i] = order{Addr: f.ways[i].addr(), Worker: i, Seed: seed, Retries: retries}
 		f.startWorker(i)
 	}
-	f.await(100 * workers)
+	f.await(10 * workers)
 	return f
 }
 
 // startWorker starts the next process of a worker.
 func (f *fleet) startWorker(i int) {
 	f.t.Helper()
+	f.orders[i].Round = f.round
 	o := f.orders[i]
 	f.orders[i].Life++
 	o.Log = filepath.Join(f.t.TempDir(), fmt.Sprintf("worker-%d-%d.log", i, o.Life))
@@ -81,6 +82,18 @@ func (f *fleet) startWorker(i int) {
 	}
 	f.t.Cleanup(p.kill)
 	f.workers[i] = p
+}
+
+// nextRound gives all workers new keys: a history is judged key by key, and
+// short ones are judged fast. One that was under way asks the old ones still.
+func (f *fleet) nextRound() {
+	f.t.Helper()
+	f.round++
+	for _, p := range f.workers {
+		if _, err := fmt.Fprintln(p.stdin, f.round); err != nil {
+			f.t.Fatal(err)
+		}
+	}
 }
 
 // kill ends the process as a crash does.

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/anishathalye/porcupine"
@@ -69,7 +70,7 @@ func (h *history) put(client int, c call, atMicro, returned int64) {
 	add := func(key string, asked, answered any) {
 		h.keys[key] = append(h.keys[key], porcupine.Operation{
 			ClientId: client, Call: c.asked.Call, Return: max(returned, c.asked.Call),
-			Input: ask{atMicro, asked, !c.known()}, Output: answered,
+			Input: ask{atMicro: atMicro, asked: asked, unknown: !c.known()}, Output: answered,
 		})
 	}
 	switch {
@@ -112,23 +113,33 @@ func (h *history) lost(atMicro, from, to int64, l loss) {
 	h.losses = append(h.losses, porcupine.Operation{ClientId: workers, Call: from, Return: to, Input: ask{atMicro: atMicro, asked: &l}})
 }
 
-// of returns the model and the operations of a key, in the order of their calls.
+// of returns the model and the operations of a key.
 func (h *history) of(key string) (model, []porcupine.Operation) {
 	m := model{none: bucketEntity{}}
-	if key[:2] == "br" {
+	if strings.HasPrefix(key, "breaker") {
 		m.none = breakerEntity{&breaker.Fleet{}}
 	}
 	ops := slices.Clone(h.keys[key])
-	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int { return cmp.Compare(a.Call, b.Call) })
-	first, last := ops[0].Call, int64(0)
+	first, last := ops[0].Call, ops[0].Return
 	for _, op := range ops {
-		last = max(last, op.Return)
+		first, last = min(first, op.Call), max(last, op.Return)
 	}
 	for _, op := range h.losses { // one before all calls or after them says nothing
 		if op.Return >= first && op.Call <= last {
 			m.losses = append(m.losses, op.Input.(ask))
 			ops = append(ops, op)
 		}
+	}
+	slices.SortStableFunc(ops, func(a, b porcupine.Operation) int {
+		return cmp.Compare(a.Input.(ask).atMicro, b.Input.(ask).atMicro)
+	})
+	for i, before := 0, 0; i < len(ops); i++ {
+		in := ops[i].Input.(ask)
+		if i > 0 && in.atMicro > ops[i-1].Input.(ask).atMicro {
+			before = i
+		}
+		in.before = before
+		ops[i].Input = in
 	}
 	return m, ops
 }

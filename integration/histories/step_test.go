@@ -14,8 +14,8 @@ const breakersPerRound = 2
 
 // rulesOf are a breaker's numbers, as the worker has them: such that it opens
 // and closes many times within a round.
-func rulesOf(number, which, worker int) breaker.Rules {
-	rng := rand.New(rand.NewPCG(uint64(number), uint64(100+which)))
+func rulesOf(round, which, worker int) breaker.Rules {
+	rng := rand.New(rand.NewPCG(uint64(round), uint64(100+which)))
 	r := breaker.Rules{
 		MinReplicas: 2 + rng.Int64N(2), QuorumMille: 200 + rng.Int64N(400), WindowMicro: 40_000,
 		RecoveryMicro: 4_000 + rng.Int64N(8_000), MaxRecoveryMicro: 30_000,
@@ -41,8 +41,8 @@ type breakerCaller struct {
 
 // step says or asks something about a breaker, as a replica does that knows what
 // it was last answered; and sometimes as one does that does not.
-func (w *worker) step(number int) bool {
-	b := w.caller(fmt.Sprintf("%d.%d", number, w.rng.IntN(breakersPerRound)), number)
+func (w *worker) step(round int) bool {
+	b := w.caller(fmt.Sprintf("%d.%d", round, w.rng.IntN(breakersPerRound)), round)
 	switch {
 	case len(b.tokens) > 0 && w.rng.IntN(5) > 0:
 		token := b.tokens[0]
@@ -57,16 +57,16 @@ func (w *worker) step(number int) bool {
 }
 
 // caller is what is known of the breaker called name. That of other rounds is forgotten.
-func (w *worker) caller(name string, number int) *breakerCaller {
+func (w *worker) caller(name string, round int) *breakerCaller {
 	b := w.breakers[name]
 	if b == nil {
 		if w.breakers == nil || len(w.breakers) >= 2*breakersPerRound {
 			w.breakers = make(map[string]*breakerCaller)
 		}
 		var which int
-		_, _ = fmt.Sscanf(name, "%d.%d", &number, &which)
+		_, _ = fmt.Sscanf(name, "%d.%d", &round, &which)
 		b = &breakerCaller{
-			id: port.ID{Name: name}, rules: rulesOf(number, which, w.order.Worker),
+			id: port.ID{Name: name}, rules: rulesOf(round, which, w.order.Worker),
 			name: fmt.Sprintf("w%d-%d", w.order.Worker, w.order.Life),
 		}
 		w.breakers[name] = b

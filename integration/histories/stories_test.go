@@ -5,20 +5,23 @@ import (
 	"time"
 )
 
-// repliesAreLost: as many as callers can bear.
+// A story is what goes wrong in one round.
+type story func(f *fleet)
+
+func stories() []story { return []story{repliesAreLost, killed, stopped, failOver} }
+
+// repliesAreLost: as many as callers can bear, and as many connections reset.
 func repliesAreLost(f *fleet) {
 	f.lose(40, 20)
-	f.await(100)
+	f.await(400)
+	f.lose(5, 2) // a few are lost in all rounds
 }
 
-// killed: a process, often; the server, now and then, with all that it knew.
+// killed: a process, and the server, with all that it knew.
 func killed(f *fleet) {
 	f.await(100)
 	f.killWorker(f.rng.IntN(workers))
-	f.await(200)
-	if f.rng.IntN(2) > 0 {
-		return
-	}
+	f.await(100)
 	from := monotonic()
 	f.loseServer()
 	at := serverNow() // later than all that it did, earlier than all that the next one does
@@ -26,7 +29,10 @@ func killed(f *fleet) {
 		f.t.Fatal(err)
 	}
 	f.history.lost(at, from, monotonic(), loss{all: true})
-	f.lead(f.server.Addr())
+	f.lead()
+	f.await(100)
+	f.killWorker(f.rng.IntN(workers))
+	f.await(100)
 }
 
 // killWorker kills a process in the middle of what it does, and starts another.
@@ -46,10 +52,10 @@ func (f *fleet) loseServer() {
 	f.server.Kill()
 }
 
-// lead leads all ways to another server.
-func (f *fleet) lead(server string) {
+// lead leads all ways to the server.
+func (f *fleet) lead() {
 	for _, w := range f.ways {
-		w.lead(server)
+		w.lead(f.server.Addr())
 	}
 }
 
@@ -57,7 +63,7 @@ func (f *fleet) lead(server string) {
 // than it would have waited.
 func stopped(f *fleet) {
 	const length = timeout + timeout/2 // of the fault
-	f.await(150)
+	f.await(100)
 	if err := f.server.Pause(); err != nil {
 		f.t.Fatal(err)
 	}
@@ -65,7 +71,7 @@ func stopped(f *fleet) {
 	if err := f.server.Resume(); err != nil {
 		f.t.Fatal(err)
 	}
-	f.await(150)
+	f.await(100)
 	p := f.workers[f.rng.IntN(workers)].cmd.Process
 	if err := p.Signal(syscall.SIGSTOP); err != nil {
 		f.t.Fatal(err)
@@ -74,4 +80,5 @@ func stopped(f *fleet) {
 	if err := p.Signal(syscall.SIGCONT); err != nil {
 		f.t.Fatal(err)
 	}
+	f.await(100)
 }

@@ -15,8 +15,8 @@ const bucketsPerRound = 2
 
 // ruleOf is the limit of a bucket, as the worker has it. In some rounds half of
 // the fleet was deployed with another one, which is newer, or only stricter.
-func ruleOf(number, which, worker int) bucket.Rule {
-	rng := rand.New(rand.NewPCG(uint64(number), uint64(which)))
+func ruleOf(round, which, worker int) bucket.Rule {
+	rng := rand.New(rand.NewPCG(uint64(round), uint64(which)))
 	limit := domain.RateLimit{Name: "api", Limit: domain.PerSecond(100 + rng.Int64N(3000)).WithBurst(5 + rng.Int64N(60))}
 	other := domain.RateLimit{Name: "api", Limit: domain.PerMinute(5000 + rng.Int64N(99_999)).WithBurst(5 + rng.Int64N(60)), Version: rng.Int64N(2)}
 	if rng.IntN(3) == 0 && worker%2 == 1 {
@@ -30,11 +30,11 @@ func ruleOf(number, which, worker int) bucket.Rule {
 }
 
 // take asks one bucket, or two in one script.
-func (w *worker) take(number int) bool {
+func (w *worker) take(round int) bool {
 	which := w.rng.IntN(bucketsPerRound)
-	in := w.asks(number, which)
+	in := w.asks(round, which)
 	if w.rng.IntN(8) == 0 {
-		in = append(in, w.asks(number, (which+1)%bucketsPerRound)...)
+		in = append(in, w.asks(round, (which+1)%bucketsPerRound)...)
 	}
 	return w.ask(in)
 }
@@ -54,15 +54,15 @@ func (w *worker) ask(in []port.TakeRequest) bool {
 }
 
 // asks are what one bucket is asked at once.
-func (w *worker) asks(number, which int) []port.TakeRequest {
+func (w *worker) asks(round, which int) []port.TakeRequest {
 	in := make([]port.TakeRequest, 1, 2)
 	if w.rng.IntN(6) == 0 {
 		in = in[:2]
 	}
 	for i := range in {
 		in[i] = port.TakeRequest{
-			Bucket: port.ID{Name: fmt.Sprintf("%d.%d", number, which)},
-			Rule:   ruleOf(number, which, w.order.Worker),
+			Bucket: port.ID{Name: fmt.Sprintf("%d.%d", round, which)},
+			Rule:   ruleOf(round, which, w.order.Worker),
 			Ask:    w.anAsk(),
 		}
 	}

@@ -3,7 +3,7 @@ package histories
 import (
 	"context"
 	"encoding/json"
-	"io"
+	"fmt"
 	"math/rand/v2"
 	"os"
 	"sync/atomic"
@@ -23,17 +23,14 @@ const workerEnv = "HOLDFAST_TEST_WORKER"
 // timeout is how long a call waits: that of a fleet.
 const timeout = 100 * time.Millisecond
 
-// round is how long a set of keys is used. A history is judged key by key, and
-// short ones are judged fast.
-const round = 250 * time.Millisecond
-
-// An order is what a worker has to do: to call until its standard input ends.
+// An order is what a worker has to do: to call until its standard input ends,
+// each line of which is the number of another round.
 type order struct {
 	Addr    string // of its way
 	Log     string
 	Worker  int
 	Life    int   // how many processes were this worker before
-	Start   int64 // of the first round, on the monotonic clock
+	Round   int64 // the first
 	Seed    uint64
 	Retries bool // a bug
 }
@@ -61,9 +58,17 @@ func TestWorker(t *testing.T) {
 		t.Fatal(err)
 	}
 	var stop atomic.Bool
+	var round atomic.Int64
+	round.Store(o.Round)
 	go func() {
-		_, _ = io.Copy(io.Discard, os.Stdin)
-		stop.Store(true)
+		defer stop.Store(true)
+		for {
+			var number int64
+			if _, err := fmt.Fscanln(os.Stdin, &number); err != nil {
+				return
+			}
+			round.Store(number)
+		}
 	}()
 	log, err := os.OpenFile(o.Log, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
 	if err != nil {
@@ -75,7 +80,7 @@ func TestWorker(t *testing.T) {
 	defer client.Close()
 	w.warm(&stop)
 	for !stop.Load() {
-		if !w.call() {
+		if !w.call(int(round.Load())) {
 			time.Sleep(time.Millisecond) // so much slower than a server is while there is none
 		}
 	}
@@ -110,13 +115,12 @@ func (w *worker) warm(stop *atomic.Bool) {
 	}
 }
 
-// call makes one call, and reports whether it was answered.
-func (w *worker) call() bool {
-	number := int((monotonic() - w.order.Start) / int64(round))
-	if w.rng.IntN(10) < 5 {
-		return w.take(number)
+// call makes one call in a round, and reports whether it was answered.
+func (w *worker) call(round int) bool {
+	if w.rng.IntN(2) == 0 {
+		return w.take(round)
 	}
-	return w.step(number)
+	return w.step(round)
 }
 
 // made writes down what is asked, lets do ask it, and writes down what it says
