@@ -2,8 +2,10 @@ package histories
 
 import (
 	"errors"
+	"flag"
 	"fmt"
 	"maps"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -52,6 +54,20 @@ func (h *history) illegal(t *testing.T) (keys []string) {
 	return keys
 }
 
+// pictures is the folder for pictures, which stay when the test is over: that of
+// `go test -artifacts`, or else one that nobody removes.
+func pictures(t *testing.T) string {
+	t.Helper()
+	if kept := flag.Lookup("test.artifacts"); kept != nil && kept.Value.String() == "true" {
+		return t.ArtifactDir()
+	}
+	dir, err := os.MkdirTemp("", "histories-") //nolint:usetesting // it outlives the test
+	if err != nil {
+		t.Fatal(err)
+	}
+	return dir
+}
+
 // check fails t where a key cannot be explained, and saves pictures of the first few.
 func (h *history) check(t *testing.T) {
 	t.Helper()
@@ -59,7 +75,7 @@ func (h *history) check(t *testing.T) {
 	for _, surprise := range h.surprises {
 		t.Error(surprise)
 	}
-	longest, operations, pictures := 0, 0, 3
+	longest, operations, drawn := 0, 0, 0
 	for _, key := range slices.Sorted(maps.Keys(h.keys)) {
 		longest, operations = max(longest, len(h.keys[key])), operations+len(h.keys[key])
 		picture, err := h.judge(key)
@@ -68,10 +84,10 @@ func (h *history) check(t *testing.T) {
 		}
 		t.Errorf("%s: %d operations: %v", key, len(h.keys[key]), err)
 		t.Errorf("%s: %s", key, h.explain(key))
-		if pictures--; pictures < 0 {
+		if drawn++; drawn > 3 {
 			continue
 		}
-		path := filepath.Join(t.ArtifactDir(), strings.ReplaceAll(key, " ", "-")+".html")
+		path := filepath.Join(pictures(t), strings.ReplaceAll(key, " ", "-")+".html")
 		if err := picture(path); err != nil {
 			t.Errorf("no picture: %v", err)
 			continue

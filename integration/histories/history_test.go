@@ -25,41 +25,44 @@ type history struct {
 }
 
 // drift is by how much the server's clock may run unlike the machine's while a
-// call lasts, in ns. For the rest, when a request is too late is reckoned from
-// the last one that was answered, and errs by less than what that one took.
-const drift = int64(time.Millisecond)
+// call lasts.
+const drift = time.Millisecond
 
 // add puts in the calls of one process, whose way noted when the server executed
 // what.
 func (h *history) add(client int, calls []call, executed map[uint64][]int64) {
 	times := unclaimed(calls, executed)
-	took := int64(timeout) // by the last call that was answered
+	var heard time.Duration // what a call took by which the process heard the server's clock
 	for _, c := range calls {
-		if len(c.asked.Takes) > 0 && c.asked.Takes[0].Bucket.Name == warmBucket {
-			if c.known() {
-				took = c.got.Return - c.asked.Call
-			}
-			continue
-		}
-		if c.known() {
+		heard = c.heard(heard)
+		switch {
+		case c.asked.isWarm():
+		case c.known():
 			h.calls++
 			h.put(client, c, c.got.AtMicro, c.got.Return)
-			took = c.got.Return - c.asked.Call
-			continue
-		}
-		at := times.of(c)
-		switch len(at) {
-		case 0: // the server said nothing of it: it never had it, or had not executed it when it was lost
-			h.never++
-			continue
-		case 1:
 		default:
-			h.surprises = append(h.surprises, fmt.Sprintf("a call was executed %d times: %+v", len(at), c.asked))
+			h.addUnknown(client, c, times.of(c), heard+drift)
 		}
-		h.calls++
-		h.unknown++
-		h.put(client, c, at[0], c.asked.Due+took+drift)
 	}
+}
+
+// addUnknown puts in a call that was not answered, and executed at these times.
+// When a request is too late is reckoned from an earlier reply, and errs by less
+// than what that took.
+func (h *history) addUnknown(client int, c call, at []int64, late time.Duration) {
+	if len(at) == 0 { // the server never had it, or had not executed it when it was lost
+		h.never++
+		return
+	}
+	h.calls++
+	h.unknown++
+	if len(at) > 1 {
+		h.surprises = append(h.surprises, fmt.Sprintf("a call was executed %d times: %+v", len(at), c.asked))
+	}
+	if over := micros(at[0]-c.asked.DueMicro) - late; over > 0 {
+		h.surprises = append(h.surprises, fmt.Sprintf("a call was executed %v after its caller had given up: %+v", over, c.asked))
+	}
+	h.put(client, c, at[0], c.asked.Due+int64(late))
 }
 
 // put makes c an operation of each key that it asks.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"os"
 	"testing"
+	"time"
 
 	"github.com/holdfast-go/holdfast/domain/port"
 )
@@ -16,11 +17,12 @@ import (
 type line struct {
 	Op int `json:"op"` // the process's own count
 
-	Call   int64              `json:"call,omitempty"`
-	Due    int64              `json:"due,omitempty"`   // when the caller gives up
-	Takes  []port.TakeRequest `json:"takes,omitempty"` // one of these three
-	Report *port.Report       `json:"report,omitempty"`
-	Probe  *port.ProbeRequest `json:"probe,omitempty"`
+	Call     int64              `json:"call,omitempty"`
+	Due      int64              `json:"due,omitempty"`      // when the caller gives up
+	DueMicro int64              `json:"dueMicro,omitempty"` // the same by the clock that servers read
+	Takes    []port.TakeRequest `json:"takes,omitempty"`    // one of these three
+	Report   *port.Report       `json:"report,omitempty"`
+	Probe    *port.ProbeRequest `json:"probe,omitempty"`
 
 	Conn uint64 `json:"conn,omitempty"`
 
@@ -41,6 +43,25 @@ type call struct {
 
 // known reports whether the caller was answered.
 func (c call) known() bool { return c.got != nil && c.got.Error == "" }
+
+// heard is what the last call took by which the process heard the server's clock,
+// given what that was before: it hears it in an answer, and in being told that a
+// request was too late, after which it sends it once more.
+func (c call) heard(before time.Duration) time.Duration {
+	switch {
+	case c.known():
+		return time.Duration(c.got.Return - c.asked.Call)
+	case len(c.conns) < 2:
+		return before
+	case c.got == nil:
+		return max(before, timeout)
+	default:
+		return max(before, time.Duration(c.got.Return-c.asked.Call))
+	}
+}
+
+// isWarm reports whether l was asked for no other reason than to hear the clock.
+func (l line) isWarm() bool { return len(l.Takes) > 0 && l.Takes[0].Bucket.Name == warmBucket }
 
 // readLog reads what one process wrote down. What it was about to write when it
 // was killed is not there, or not whole.

@@ -130,6 +130,7 @@ func (w *worker) made(asked line, do func(ctx context.Context, got *line) error)
 	ctx, cancel := context.WithTimeout(context.Background(), timeout)
 	defer cancel()
 	asked.Due = monotonic() + int64(timeout) // read after the deadline was made, so not before it
+	asked.DueMicro = serverNow() + timeout.Microseconds()
 	w.write(asked)
 	got := line{Op: w.op}
 	w.ear.atMicro = 0
