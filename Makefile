@@ -18,7 +18,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench mutants faults ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench mutants faults histories ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,6 +53,9 @@ ci: ## exactly what CI runs
 
 faults: ## break Redis, networks and replicas in every known way; ARGS=pattern picks rows
 	@cd integration && ../scripts/with-redis ../scripts/faults '$(ARGS)'
+
+histories: ## 200,000 calls of eight processes through every fault, judged by porcupine; a short run is part of test
+	@cd integration && HOLDFAST_HISTORIES=long ../scripts/with-redis go test -count=1 -timeout 15m -v -run '^TestHistories$$' ./histories $(ARGS)
 
 demo: ## a fleet of processes sharing one limit and one breaker; ARGS='--help' lists its flags
 	@go run ./cmd/holdfast demo $(ARGS)
