@@ -22,7 +22,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench mutants faults sim soak ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench mutants faults histories sim soak ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -63,6 +63,9 @@ faults: ## break Redis, networks and replicas in every known way; ARGS=pattern p
 
 soak: ## mixed load and faults for DURATION (default 10m): fail if memory, goroutines, connections or keys grow
 	@cd integration && ../scripts/with-redis go run ./soak -duration '$(DURATION)'
+
+histories: ## 200,000 calls of eight processes through every fault, judged by porcupine; a short run is part of test
+	@cd integration && HOLDFAST_HISTORIES=long ../scripts/with-redis go test -count=1 -timeout 15m -v -run '^TestHistories$$' ./histories $(ARGS)
 
 demo: ## a fleet of processes sharing one limit and one breaker; ARGS='--help' lists its flags
 	@go run ./cmd/holdfast demo $(ARGS)

@@ -4,8 +4,6 @@ import (
 	"bufio"
 	"bytes"
 	"context"
-	"errors"
-	"fmt"
 	"io"
 	"math/rand/v2"
 	"net"
@@ -14,6 +12,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/holdfast-go/holdfast/integration/internal/resp"
 )
 
 // A relay stands between one process and Redis. It reads what passes, so that a
@@ -95,7 +95,7 @@ func (r *relay) serve(ctx context.Context, client net.Conn) {
 		from := bufio.NewReader(client)
 		for {
 			raw := &bytes.Buffer{}
-			v, err := readRESP(from, raw)
+			v, err := resp.Read(from, raw)
 			if err != nil {
 				return
 			}
@@ -119,7 +119,7 @@ func (r *relay) answers(client io.WriteCloser, from *bufio.Reader, asked <-chan 
 	silent := false
 	for {
 		raw := &bytes.Buffer{}
-		v, err := readRESP(from, raw)
+		v, err := resp.Read(from, raw)
 		if err != nil {
 			return
 		}
@@ -172,7 +172,7 @@ func (r *relay) note(c command, reply any, lost bool) {
 		r.stats.odd++
 	}
 	switch items := reply.(type) {
-	case respError:
+	case resp.Error:
 		r.stats.unknown++
 	case []any:
 		if number(items, 2) != 0 && len(c.costs) > 0 {
@@ -264,54 +264,4 @@ func number(items []any, i int) int64 {
 	}
 	x, _ := items[i].(int64)
 	return x
-}
-
-type respError string
-
-var errRESP = errors.New("not RESP")
-
-// readRESP reads one value of RESP 2 or 3, and keeps its bytes.
-func readRESP(from *bufio.Reader, raw *bytes.Buffer) (any, error) {
-	line, err := from.ReadString('\n')
-	if err != nil {
-		return nil, err
-	}
-	raw.WriteString(line)
-	if len(line) < 3 {
-		return nil, errRESP
-	}
-	kind, text := line[0], line[1:len(line)-2]
-	length, _ := strconv.Atoi(text)
-	switch kind {
-	case ':':
-		return strconv.ParseInt(text, 10, 64)
-	case '-':
-		return respError(text), nil
-	case '+', ',', '#', '(', '_':
-		return text, nil
-	case '$', '=', '!':
-		if length < 0 {
-			return nil, nil //nolint:nilnil // it is RESP's null
-		}
-		body := make([]byte, length+2)
-		if _, err := io.ReadFull(from, body); err != nil {
-			return nil, err
-		}
-		raw.Write(body)
-		return string(body[:length]), nil
-	case '%':
-		length *= 2
-	case '*', '~', '>':
-	default:
-		return nil, fmt.Errorf("%w: %q", errRESP, line)
-	}
-	items := make([]any, 0, max(length, 0))
-	for range length {
-		item, err := readRESP(from, raw)
-		if err != nil {
-			return nil, err
-		}
-		items = append(items, item)
-	}
-	return items, nil
 }

@@ -1,6 +1,10 @@
 package breaker
 
-import "github.com/holdfast-go/holdfast/domain"
+import (
+	"slices"
+
+	"github.com/holdfast-go/holdfast/domain"
+)
 
 // The constants of the protocol.
 const (
@@ -105,6 +109,25 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 		moved = true
 	}
 	return f.view(nowMicro, r), moved
+}
+
+// Clone returns a copy that shares nothing with f, for one who asks what would
+// become of it.
+func (f *Fleet) Clone() *Fleet {
+	c := *f
+	c.votes, c.seen, c.leases = copied(f.votes), copied(f.seen), slices.Clone(f.leases)
+	return &c
+}
+
+func copied[V any](m map[string]V) map[string]V {
+	if m == nil {
+		return nil
+	}
+	c := make(map[string]V, len(m))
+	for k := range m { // package maps is not among those that domain imports
+		c[k] = m[k]
+	}
+	return c
 }
 
 // begin makes a fresh closed breaker.

@@ -3,6 +3,7 @@ package breaker
 import (
 	"fmt"
 	"math/rand/v2"
+	"strconv"
 	"testing"
 	"time"
 
@@ -118,6 +119,36 @@ func TestFleetInvariants(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A clone is not moved by what happens to the one that it was made of.
+func TestClone(t *testing.T) {
+	t.Parallel()
+	rules := rulesOf(t, domain.CircuitBreaker{MinReplicas: 2, Probes: 3})
+	closed := &Fleet{}
+	for i := range 2 {
+		closed.Report(start, rules, Evidence{Replica: strconv.Itoa(i), Seq: 1, Known: closed.epoch, Weight: fullWeight, ForMicro: 1e6})
+	}
+	halfOpen := closed.Clone()
+	for i := range 2 {
+		halfOpen.Report(start, rules, Evidence{Replica: strconv.Itoa(i), Seq: 2, Known: halfOpen.epoch, Bad: true, Weight: fullWeight, ForMicro: 1e6})
+	}
+	now := start + rules.RecoveryMicro
+	for token := range uint64(3) {
+		halfOpen.Probe(now, rules, ProbeAsk{Replica: "0", Known: halfOpen.epoch, Token: token})
+	}
+	text := func(f *Fleet) string { return fmt.Sprintf("%+v", *f) }
+	for what, f := range map[string]*Fleet{"closed": closed, "half-open": halfOpen} {
+		clone, was := f.Clone(), text(f)
+		if text(clone) != was {
+			t.Errorf("%s: a clone of %s is %s", what, was, text(clone))
+		}
+		f.Report(now, rules, Evidence{Replica: "0", Seq: 3, Known: f.epoch, ForMicro: 1e6})
+		f.Probe(now, rules, ProbeAsk{Replica: "1", Known: f.epoch, Token: 0, Settle: true, Outcome: domain.Failure})
+		if text(f) == was || text(clone) != was {
+			t.Errorf("%s: %s became %s, and its clone %s", what, was, text(f), text(clone))
+		}
+	}
 }
 
 func checkCounters(t *rapid.T, f *Fleet) {

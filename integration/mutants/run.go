@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path/filepath"
 	"slices"
 	"strings"
 	"time"
@@ -94,16 +95,36 @@ func (l *lab) baseline(ctx context.Context, mutants []mutant) error {
 	packages = slices.Compact(packages)
 	fmt.Fprintf(l.out, "without a bug: %s\n", strings.Join(packages, " "))
 	begin := now()
-	outcome, err := goTest(ctx, l.dir, packages...)
-	switch {
-	case err != nil:
-		return err
-	case outcome.failed:
-		fmt.Fprintf(l.out, "failed  by %s\n%s", outcome.test, outcome.text)
-		return errBroken
+	for dir, names := range l.modules(packages) {
+		outcome, err := goTest(ctx, dir, names...)
+		switch {
+		case err != nil:
+			return err
+		case outcome.failed:
+			fmt.Fprintf(l.out, "failed  by %s\n%s", outcome.test, outcome.text)
+			return errBroken
+		}
 	}
 	fmt.Fprintf(l.out, "passed  (%s)\n", since(begin))
 	return nil
+}
+
+// nested is the module whose packages may have to notice as well.
+const nested = "integration"
+
+// modules are the folders of the modules that packages belong to, and the
+// packages as they are called there.
+func (l *lab) modules(packages []string) map[string][]string {
+	of := make(map[string][]string)
+	for _, name := range packages {
+		if inner, ok := strings.CutPrefix(name, "./"+nested+"/"); ok {
+			dir := filepath.Join(l.dir, nested)
+			of[dir] = append(of[dir], "./"+inner)
+		} else {
+			of[l.dir] = append(of[l.dir], name)
+		}
+	}
+	return of
 }
 
 // trial puts one bug in, lets the tests look, and takes it out again.
@@ -127,12 +148,14 @@ func (l *lab) trial(ctx context.Context, m mutant) (v verdict) {
 	}
 	for _, name := range m.packages {
 		for _, pass := range passes(name) {
-			outcome, err := goTest(ctx, l.dir, append(pass, name)...)
-			if err != nil {
-				return verdict{err: err}
-			}
-			if outcome.failed {
-				return verdict{by: name, test: outcome.test}
+			for dir, names := range l.modules([]string{name}) {
+				outcome, err := goTest(ctx, dir, append(pass, names...)...)
+				if err != nil {
+					return verdict{err: err}
+				}
+				if outcome.failed {
+					return verdict{by: name, test: outcome.test}
+				}
 			}
 		}
 	}

@@ -23,7 +23,7 @@ func table() []mutant {
 		takeBugs(), shortWayBugs(), bucketBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
-		storeBugs(), keyBugs(), memoryBugs(),
+		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
 		retryBugs(), walkBugs(), leakBugs(),
 	)
 }
@@ -380,6 +380,31 @@ func memoryBugs() []mutant {
 	return []mutant{
 		{"the sweep drops buckets that are not full", file, `if nowMicro-e.state.AtMicro >= e.state.FullMicro() {`, `if true {`, by},
 		{"a bucket that was dropped is still used", file, `if !e.gone {`, `if true {`, by},
+	}
+}
+
+// clockBugs are bugs of the server's clock. Tests of one call bring a clock of
+// their own, so only those notice that compare replies with each other.
+func clockBugs() []mutant {
+	by := []string{"./integration/histories"}
+	const read = `now = tonumber(t[1]) * 1000000 + tonumber(t[2])`
+	return []mutant{
+		{
+			"script: a take tells another time than the one it was decided at", takeScript,
+			`local out, o, at, last = {1, now, 0}`, `local out, o, at, last = {1, now + 1, 0}`, by,
+		},
+		{
+			"script: a step tells another time than the one it was decided at", breakScript,
+			`  1, now, 0, f.e, f.s,`, `  1, now + 1, 0, f.e, f.s,`, by,
+		},
+		{
+			"script: a take forgets the seconds of the server's clock", takeScript,
+			read, `now = 1795000000000000 + tonumber(t[2])`, by,
+		},
+		{
+			"script: requests that come late are done, if the server's clock decides", breakScript,
+			read, read + "\n  not_after = 0", by,
+		},
 	}
 }
 
