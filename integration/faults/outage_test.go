@@ -48,7 +48,7 @@ func (r *rig) goThrough(o outage) {
 	}
 	broken := time.Now()
 	o.breaks()
-	r.until(patience, "the outage is noticed", func() bool { return r.events.count(domain.EventStoreDown) > 0 })
+	r.until(patience, "the outage is noticed", func() bool { return r.events.count(o.firstTold()) > 0 })
 	noticed := time.Now()
 	time.Sleep(time.Second) // for so long it lasts
 	mending := time.Now()
@@ -97,6 +97,15 @@ func (r *rig) stoodStill(late time.Duration) bool {
 	}
 	r.Logf("NOT JUDGED in full: the machine stood still for %v", late)
 	return true
+}
+
+// firstTold is what is told once it is known what the matter is: a connection that
+// is cut off says nothing of why the next one cannot be made.
+func (o outage) firstTold() domain.EventKind {
+	if o.config {
+		return domain.EventStoreConfig
+	}
+	return domain.EventStoreDown
 }
 
 // admitted is how many calls the store has let through so far.
