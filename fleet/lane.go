@@ -26,17 +26,6 @@ type lane struct {
 	local outageShare
 }
 
-// An answer is a store's reply to one caller.
-type answer struct {
-	granted, tooHigh, foreign bool
-	remaining                 int64
-	retryAfter                time.Duration
-}
-
-func answerOf(r port.TakeReply) answer {
-	return answer{granted: r.Granted > 0, tooHigh: r.TooHigh, foreign: r.Foreign, remaining: r.Remaining, retryAfter: r.RetryAfter}
-}
-
 // A memo is a denial remembered: until then, costs from that one on are denied
 // without asking.
 type memo struct {

@@ -149,14 +149,14 @@ func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Bu
 	if b != nil {
 		asked = l.replica.clock.now()
 	}
-	got, err := ln.flight.Do(ctx, cost, left)
+	reply, place, err := ln.flight.Do(ctx, cost, left)
 	if b != nil {
 		b.spend(l.replica.clock.now() - asked)
 	}
 	if err != nil {
 		return l.unanswered(ctx, ln, set, cost, err)
 	}
-	return l.decide(set, cost, got)
+	return l.decide(set, cost, reply, place)
 }
 
 // enter refuses what is not asked for, and finds what a call needs.
@@ -181,7 +181,7 @@ func (l *Limiter) inProcess(ln *lane, set *settings, cost int64) (domain.Decisio
 	if reply.Err != nil {
 		return l.outage(ln, set, cost, reply.Err)
 	}
-	return l.decide(set, cost, answerOf(reply))
+	return l.decide(set, cost, reply, 0)
 }
 
 // unasked decides a call for which the store is not asked: it is down, or the
@@ -227,20 +227,25 @@ func (s *settings) tooHigh(cost int64) error {
 	return fmt.Errorf("%w: limit %q, cost %d", domain.ErrCostTooHigh, s.policy.Name, cost)
 }
 
-// decide turns a store's answer into a decision.
-func (l *Limiter) decide(set *settings, cost int64, a answer) (domain.Decision, error) {
-	if a.foreign {
+// decide turns a store's reply into the decision on one of those that it is for,
+// which stand in line: the first ones are granted.
+func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply, place int) (domain.Decision, error) {
+	if r.Foreign {
 		l.noteForeign(set)
 	}
-	if a.tooHigh {
+	if r.TooHigh {
 		return domain.Decision{}, set.tooHigh(cost)
 	}
-	d := domain.Decision{Allowed: a.granted, Remaining: a.remaining}
+	d := domain.Decision{Remaining: r.Remaining}
+	if behind := r.Granted - 1 - int64(place); behind >= 0 {
+		d.Allowed = true
+		d.Remaining += behind * cost // what was left before they took theirs
+	}
 	if cost == 0 {
-		d.Allowed = a.retryAfter == 0
+		d.Allowed = r.RetryAfter == 0
 	}
 	if !d.Allowed {
-		d.RetryAfter = a.retryAfter
+		d.RetryAfter = r.RetryAfter
 	}
 	return d, nil
 }

@@ -197,6 +197,11 @@ func TestATokenIsHandedOver(t *testing.T) {
 			5, 0,
 		},
 		{
+			"two gifts, each to whom the least will do",
+			[]caller{{4, true, false}, {1, true, false}, {1, false, true}, {3, false, true}},
+			nil, 5, 0,
+		},
+		{
 			"two gifts, the small one finds nobody at all",
 			[]caller{{1, true, false}, {4, true, false}, {3, false, true}},
 			nil, 5, 0,

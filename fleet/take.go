@@ -2,6 +2,7 @@ package fleet
 
 import (
 	"context"
+	"slices"
 
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
@@ -9,13 +10,11 @@ import (
 )
 
 type (
-	laneFlight  = flight.Flight[*lane, int64, answer]
-	laneFlights = flight.Lane[*lane, int64, answer]
+	laneFlight  = flight.Flight[*lane, int64, port.TakeReply]
+	laneFlights = flight.Lane[*lane, int64, port.TakeReply]
 )
 
-// fly asks the store for all flights in one call. Callers with the same cost
-// that stand next to each other are one request: the store decides them one by
-// one all the same.
+// fly asks the store for all flights in one call.
 func (s *shard) fly(ctx context.Context, flights []*laneFlight) {
 	in := make([]port.TakeRequest, 0, len(flights)+1)
 	ends := make([]int, len(flights)) // where each flight's requests end
@@ -54,29 +53,24 @@ func (s *shard) recordAll(in []port.TakeRequest, out []port.TakeReply) {
 }
 
 // requests appends what a flight asks: first the bill for what was admitted
-// while the store was out of reach, then the callers in order.
+// while the store was out of reach, then the callers in order. Those of a run are
+// one request: the store decides them one by one all the same.
 func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeRequest {
 	rule := ln.limiter.settings.Load().rule
 	if bill, tokens, owing := ln.local.bill(ln, rule); owing {
 		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
 	}
-	open := false // the last request is a run that may grow
-	for i, cost := range f.Asks {
-		if !f.Wanted(i) {
-			continue
+	for i := range f.Runs {
+		if callers := f.Runs[i].Wanted(); callers > 0 {
+			cost := f.Runs[i].Ask
+			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: cost, Count: int64(callers), Turn: cost > 0}})
 		}
-		if last := len(in) - 1; open && in[last].Cost == cost {
-			in[last].Count++
-			continue
-		}
-		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: cost, Count: 1, Turn: cost > 0}})
-		open = true
 	}
 	return in
 }
 
-// replies hands the store's replies out to the flight's callers, in the order
-// of requests.
+// replies hands the store's replies out to the flight's runs, in the order of
+// requests.
 func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeReply) {
 	for i := range out {
 		if out[i].Err != nil {
@@ -91,16 +85,11 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 		ln.local.paid(ln)
 		in, out = in[1:], out[1:]
 	}
-	run, nth := 0, int64(0)
-	for i := range f.Asks {
-		if !f.Wanted(i) {
-			continue
+	for i, asked := 0, 0; i < len(f.Runs); i++ {
+		if f.Runs[i].Wanted() > 0 {
+			f.Runs[i].Answer = out[asked]
+			asked++
 		}
-		if nth == in[run].Count {
-			run, nth = run+1, 0
-		}
-		f.Answers[i] = share(in[run], out[run], nth)
-		nth++
 	}
 	for i := range in {
 		if out[i].Granted < in[i].Count && !out[i].TooHigh {
@@ -109,55 +98,70 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 	}
 }
 
-// share is the nth caller's part of a reply to a run of equal costs.
-func share(in port.TakeRequest, out port.TakeReply, nth int64) answer {
-	a := answerOf(out)
-	if a.granted = nth < out.Granted; a.granted {
-		a.remaining += (out.Granted - 1 - nth) * in.Cost
-	}
-	return a
-}
-
 // handOver gives the tokens of callers who left in the air to others of at most
-// that cost: denied ones aboard, then those who wait for the next flight. What
-// nobody can use is spent.
+// that cost: denied ones aboard, then those who wait for the next flight. Each
+// gets the least that will do; what nobody can use is spent.
 func handOver(landed, next *laneFlight) {
-	// From where on to look: whoever stands before could not use as much as most.
-	aboard, behind, most := 0, 0, int64(0)
-	for i, cost := range landed.Asks {
-		if !landed.Wanted(i) || !landed.Left(i) || !landed.Answers[i].granted || cost == 0 {
+	gifts := giftsOf(landed)
+	if len(gifts) == 0 {
+		return
+	}
+	gift := port.TakeReply{Granted: 1, Foreign: landed.Runs[0].Answer.Foreign}
+	for i := range landed.Runs {
+		r := &landed.Runs[i]
+		if !gifts.suit(r.Ask) {
 			continue
 		}
-		if cost > most {
-			aboard, behind, most = 0, 0, cost
+		for seat, place := range r.Aboard() {
+			if int64(place) >= r.Answer.Granted && !r.Left(seat) && gifts.take(r.Ask) {
+				r.Give(seat, gift)
+			}
 		}
-		gift := landed.Answers[i]
-		gift.remaining = 0
-		if aboard = findTaker(landed, aboard, cost); aboard < len(landed.Asks) {
-			landed.Answers[aboard] = gift
+	}
+	if next == nil {
+		return
+	}
+	for i := range next.Runs {
+		r := &next.Runs[i]
+		if !gifts.suit(r.Ask) {
 			continue
 		}
-		if next == nil {
-			continue
-		}
-		if behind = findWaiting(next, behind, cost); behind < len(next.Asks) {
-			next.Serve(behind, gift)
+		for seat := range r.Aboard() {
+			if gifts.take(r.Ask) {
+				r.Serve(seat, gift)
+			}
 		}
 	}
 }
 
-// findTaker is the first caller from i on who was denied and can use cost.
-func findTaker(f *laneFlight, i int, cost int64) int {
-	for i < len(f.Asks) && (!f.Wanted(i) || f.Left(i) || f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost) {
-		i++
+// Gifts are costs that were granted to callers who left, the least first.
+type gifts []int64
+
+func giftsOf(landed *laneFlight) (g gifts) {
+	for i := range landed.Runs {
+		r := &landed.Runs[i]
+		if r.Ask == 0 || !r.AnyLeft() {
+			continue
+		}
+		for seat, place := range r.Aboard() {
+			if r.Left(seat) && int64(place) < r.Answer.Granted {
+				g = append(g, r.Ask)
+			}
+		}
 	}
-	return i
+	slices.Sort(g)
+	return g
 }
 
-// findWaiting is the first caller from i on who waits and can use cost.
-func findWaiting(f *laneFlight, i int, cost int64) int {
-	for i < len(f.Asks) && (!f.Wanted(i) || f.Asks[i] == 0 || f.Asks[i] > cost) {
-		i++
+// suit reports whether a caller of that cost can use any gift. A peek cannot.
+func (g gifts) suit(cost int64) bool { return len(g) > 0 && cost > 0 && cost <= g[len(g)-1] }
+
+// take takes the least gift that a caller of that cost can use.
+func (g *gifts) take(cost int64) bool {
+	if !g.suit(cost) {
+		return false
 	}
-	return i
+	i, _ := slices.BinarySearch(*g, cost)
+	*g = slices.Delete(*g, i, i+1)
+	return true
 }

@@ -208,6 +208,7 @@ func memberBugs() []mutant {
 
 func flightBugs() []mutant {
 	const lane, solo = "fleet/internal/flight/lane.go", "fleet/internal/flight/solo.go"
+	const flown, run = "fleet/internal/flight/flight.go", "fleet/internal/flight/run.go"
 	by := []string{"./fleet/internal/flight", "./fleet"}
 	return []mutant{
 		{
@@ -215,7 +216,9 @@ func flightBugs() []mutant {
 			`s.config.Fly(s.within(f.deadline), f.self[:])`, `s.config.Fly(ctx, f.self[:])`, by,
 		},
 		{"a flight does not hand over", lane, `l.shard.config.HandOver(f, l.first)`, ``, by},
-		{"who left before take-off is asked for", lane, `f.mark(i, left)`, ``, by},
+		{"who left before take-off is asked for", flown, `r.mark(s.nth, left)`, ``, by},
+		{"who left before take-off keeps a place in the answer", run, `if r.at(before) == waiting {`, `if before >= 0 {`, by},
+		{"callers of other costs are asked for as one run", flown, `last < 0 || f.Runs[last].Ask != ask`, `last < 0`, by},
 		{
 			"those behind a flight that timed out wait as long again", lane,
 			`
@@ -264,9 +267,9 @@ func limiterBugs() []mutant {
 		{"calls do not try a store that is down", limiter, `ln.shard.try(ln.touch)`, ``, by},
 		{
 			"a token handed over pays for a higher cost", take,
-			`f.Answers[i].granted || f.Asks[i] == 0 || f.Asks[i] > cost`, `f.Answers[i].granted || f.Asks[i] == 0`, by,
+			`cost > 0 && cost <= g[len(g)-1]`, `cost > 0`, by,
 		},
-		{"callers of other costs are asked for as one run", take, `open && in[last].Cost == cost`, `open`, by},
+		{"the costliest token is handed over first", take, `slices.BinarySearch(*g, cost)`, `len(*g)-1, 0`, by},
 		{
 			"trouble with one bucket takes the store for down", "fleet/shard.go",
 			`return ok && trouble.Entity`, `return ok && trouble == nil`, by,

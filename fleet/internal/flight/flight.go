@@ -20,64 +20,63 @@ var ErrClosed = errors.New("closed")
 
 // A Flight is the questions of one lane that leave together. While it is in
 // the air, Fly alone uses what is exported.
-type Flight[K, Q, A any] struct {
-	Lane    *Lane[K, Q, A]
-	Asks    []Q
-	Answers []A   // made at take-off
-	Err     error // set by Fly when there is no answer
+type Flight[K any, Q comparable, A any] struct {
+	Lane *Lane[K, Q, A]
+	Runs []Run[Q, A] // in the order in which the callers came
+	Err  error       // set by Fly when there is no answer
 
-	// Under the lane's lock; seats does not change after take-off.
+	// Under the lane's lock.
+	aboard   int              // callers
+	first    [1]Run[Q, A]     // where Runs begins: mostly there is one
 	behind   *Flight[K, Q, A] // the next one of the queue
-	seats    []seat           // as far as anyone left or was served
-	gone     []bool           // who left in the air; nil = nobody
 	flown    bool
 	ended    bool
 	deadline time.Time
 	timer    *time.Timer
 
-	done   chan struct{} // closed once ended
-	result error         // then, whether Answers may be read
+	done   chan struct{} // closed once ended; nil: its only caller flies it
+	result error         // then, whether there are answers
 }
 
-// A seat is one caller's place in a flight.
-type seat uint8
+// A seat is one caller's in a flight.
+type seat struct{ run, nth int }
 
-const (
-	waiting seat = iota
-	left         // its caller left before take-off
-	served       // answered before take-off
-)
-
-// Wanted reports whether question i needs an answer: its caller had not left
-// at take-off, and was not answered before.
-func (f *Flight[K, Q, A]) Wanted(i int) bool { return f.seat(i) == waiting }
-
-func (f *Flight[K, Q, A]) seat(i int) seat {
-	if i >= len(f.seats) {
-		return waiting
+// board gives a caller the next seat. It requires that the lane's lock is held.
+func (f *Flight[K, Q, A]) board(ask Q) seat {
+	last := len(f.Runs) - 1
+	if last < 0 || f.Runs[last].Ask != ask {
+		f.Runs = append(f.Runs, Run[Q, A]{Ask: ask})
+		last++
 	}
-	return f.seats[i]
+	r := &f.Runs[last]
+	r.seats++
+	f.aboard++
+	return seat{last, r.seats - 1}
 }
 
-// mark changes a seat of a flight that has not taken off.
-func (f *Flight[K, Q, A]) mark(i int, s seat) {
-	f.seats = extend(f.seats, len(f.Asks))
-	f.seats[i] = s
+// outcome is what a caller is told once the flight has ended.
+func (f *Flight[K, Q, A]) outcome(s seat) (answer A, place int, err error) {
+	r := &f.Runs[s.run]
+	if f.result != nil && !r.servedEarly(s.nth) {
+		return answer, 0, f.result
+	}
+	answer, place = r.answer(s.nth)
+	return answer, place, nil
 }
 
-// extend adds zero values up to a length of n.
-func extend[T any](s []T, n int) []T { return append(s, make([]T, n-len(s))...) }
-
-// Left reports whether the caller of question i left while it was in the air.
-// It is for HandOver.
-func (f *Flight[K, Q, A]) Left(i int) bool { return f.gone != nil && f.gone[i] }
-
-// Serve answers question i of a flight that has not taken off. It is for
-// HandOver.
-func (f *Flight[K, Q, A]) Serve(i int, answer A) {
-	f.mark(i, served)
-	f.Answers = extend(f.Answers, len(f.Asks))
-	f.Answers[i] = answer
+// leave gives up a seat, unless its caller has been answered meanwhile. It
+// requires that the lane's lock is held.
+func (f *Flight[K, Q, A]) leave(s seat, why error) (answer A, place int, err error) {
+	r := &f.Runs[s.run]
+	switch {
+	case f.ended || r.servedEarly(s.nth):
+		return f.outcome(s)
+	case f.flown:
+		r.leave(s.nth)
+	default:
+		r.mark(s.nth, left)
+	}
+	return answer, 0, why
 }
 
 // end gives everyone aboard the result. It requires that the lane's lock is held.

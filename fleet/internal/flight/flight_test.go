@@ -44,10 +44,8 @@ type ride struct {
 // land answers ten times the question, and lets Fly return.
 func (r *ride) land() {
 	for _, f := range r.flights {
-		for i, ask := range f.Asks {
-			if f.Wanted(i) {
-				f.Answers[i] = 10 * ask
-			}
+		for i := range f.Runs {
+			f.Runs[i].Answer = 10 * f.Runs[i].Ask
 		}
 	}
 	close(r.landing)
@@ -64,9 +62,9 @@ func (r *ride) fail(err error) {
 func (r *ride) asks() []int {
 	var asks []int
 	for _, f := range r.flights {
-		for i, ask := range f.Asks {
-			if f.Wanted(i) {
-				asks = append(asks, ask)
+		for i := range f.Runs {
+			for range f.Runs[i].Aboard() {
+				asks = append(asks, f.Runs[i].Ask)
 			}
 		}
 	}
@@ -86,7 +84,7 @@ func newAirport(t *testing.T, handOver func(landed, next *testFlight)) *airport 
 		HandOver: handOver,
 		Fly: func(ctx context.Context, flights []*testFlight) {
 			r := &ride{ctx, append([]*testFlight(nil), flights...), make(chan struct{})}
-			if len(r.asks()) == 0 && len(flights[0].Asks) > 0 {
+			if len(r.asks()) == 0 && len(flights[0].Runs) > 0 {
 				return // all have left, or were served
 			}
 			a.flying.Add(1)
@@ -159,6 +157,7 @@ func (a *airport) nothingFlies() {
 // A caller is one call of Do, and what came of it.
 type caller struct {
 	answer int
+	place  int // among those who asked the same
 	err    error
 	took   time.Duration
 	done   chan struct{}
@@ -176,7 +175,7 @@ func (a *airport) askWithin(l *testLane, question int, atMost time.Duration) *ca
 	start := time.Now()
 	go func() {
 		defer close(c.done)
-		c.answer, c.err = l.Do(ctx, question, atMost)
+		c.answer, c.place, c.err = l.Do(ctx, question, atMost)
 		c.took = time.Since(start)
 	}()
 	synctest.Wait()
@@ -280,7 +279,7 @@ func TestAFlightCarries1024AtMost(t *testing.T) {
 		var answered atomic.Int64
 		for i := range crowd {
 			go func() {
-				if answer, err := l.Do(t.Context(), i, timeout); answer == 10*i && err == nil {
+				if answer, _, err := l.Do(t.Context(), i, timeout); answer == 10*i && err == nil {
 					answered.Add(1)
 				}
 			}()
@@ -434,12 +433,46 @@ func TestCancelledBeforeTakeOff(t *testing.T) {
 	})
 }
 
+// Those who ask the same next to each other are one run, and each knows its place
+// among those who were asked for.
+func TestPlaces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a := newAirport(t, giveToNext)
+		l := a.lane("a")
+		first := a.ask(l, 1)
+		r := a.next()
+		var sevens []*caller
+		for range 5 {
+			sevens = append(sevens, a.ask(l, 7))
+		}
+		eight, seven := a.ask(l, 8), a.ask(l, 7)
+		why := errors.New("no longer wanted")
+		sevens[1].leave(why)
+		sevens[1].wants(t, 0, why)
+		first.leave(why) // whose answer goes to the first of those behind
+		synctest.Wait()
+		r.land()
+		r = a.next()
+		equal(t, "the next flight", r.asks(), []int{7, 7, 7, 8, 7})
+		sevens[3].leave(why) // in the air: its place stays its own
+		sevens[3].wants(t, 0, why)
+		r.land()
+		sevens[0].wants(t, 10, nil)
+		for _, c := range []*caller{sevens[2], sevens[4], seven} {
+			c.wants(t, 70, nil)
+		}
+		eight.wants(t, 80, nil)
+		equal(t, "places", []int{sevens[0].place, sevens[2].place, sevens[4].place, eight.place, seven.place}, []int{0, 0, 2, 0, 0})
+		a.done()
+	})
+}
+
 func TestCancelledInFlight(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		left := []bool{}
 		a := newAirport(t, func(landed, _ *testFlight) {
-			for i := range landed.Asks {
-				left = append(left, landed.Left(i))
+			for i := range landed.Runs {
+				left = append(left, landed.Runs[i].Left(0))
 			}
 		})
 		l := a.lane("a")
@@ -505,7 +538,7 @@ func TestAPanicInFlight(t *testing.T) {
 				if broken {
 					panic("the store's bug")
 				}
-				flights[0].Answers[0] = 5
+				flights[0].Runs[0].Answer = 5
 			},
 		})
 		var l testLane
@@ -517,24 +550,24 @@ func TestAPanicInFlight(t *testing.T) {
 						t.Errorf("recovered %v", p)
 					}
 				}()
-				_, err := l.Do(t.Context(), 1, timeout)
+				_, _, err := l.Do(t.Context(), 1, timeout)
 				t.Errorf("Do returned %v; want a panic", err)
 			}()
 		}
 		broken = false
-		if answer, err := l.Do(t.Context(), 1, timeout); answer != 5 || err != nil {
+		if answer, _, err := l.Do(t.Context(), 1, timeout); answer != 5 || err != nil {
 			t.Errorf("afterwards Do = %d, %v; want 5, nil", answer, err)
 		}
 	})
 }
 
 // giveToNext is a HandOver that gives the answers of callers who left to those
-// of the next flight.
+// of the next flight, who ask nothing twice.
 func giveToNext(landed, next *testFlight) {
 	to := 0
-	for i := range landed.Asks {
-		if landed.Wanted(i) && landed.Left(i) && next != nil && to < len(next.Asks) {
-			next.Serve(to, landed.Answers[i])
+	for i := range landed.Runs {
+		if landed.Runs[i].Left(0) && next != nil && to < len(next.Runs) {
+			next.Runs[to].Serve(0, landed.Runs[i].Answer)
 			to++
 		}
 	}
@@ -765,7 +798,7 @@ func TestKick(t *testing.T) {
 		l := a.lane("a")
 		a.shard.Kick(l)
 		r := a.next()
-		if len(r.flights) != 1 || len(r.flights[0].Asks) != 0 {
+		if len(r.flights) != 1 || len(r.flights[0].Runs) != 0 {
 			t.Fatalf("%d flights with %v; want one with nobody aboard", len(r.flights), r.asks())
 		}
 		a.shard.Kick(l) // flies when the first has landed
@@ -820,19 +853,19 @@ func TestEveryAnswerGoesToOneCaller(t *testing.T) {
 		Timeout: time.Minute,
 		Now:     time.Now,
 		HandOver: func(landed, _ *testFlight) {
-			for i := range landed.Asks {
-				if landed.Wanted(i) && landed.Left(i) {
-					handed.Add(1)
+			for i := range landed.Runs {
+				for seat := range landed.Runs[i].Aboard() {
+					if landed.Runs[i].Left(seat) {
+						handed.Add(1)
+					}
 				}
 			}
 		},
 		Fly: func(_ context.Context, flights []*testFlight) {
 			for _, f := range flights {
-				for i, ask := range f.Asks {
-					if f.Wanted(i) {
-						f.Answers[i] = ask + 1
-						flown.Add(1)
-					}
+				for i := range f.Runs {
+					f.Runs[i].Answer = f.Runs[i].Ask + 1
+					flown.Add(int64(f.Runs[i].Wanted()))
 				}
 			}
 		},
@@ -852,7 +885,7 @@ func TestEveryAnswerGoesToOneCaller(t *testing.T) {
 					go cancel()
 				}
 				ask := c<<16 | n
-				switch answer, err := lanes[n%3].Do(ctx, ask, time.Minute); {
+				switch answer, _, err := lanes[n%3].Do(ctx, ask, time.Minute); {
 				case err == nil && answer == ask+1:
 					got.Add(1)
 				case err == nil:

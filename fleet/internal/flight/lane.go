@@ -11,13 +11,13 @@ const maxAsks = 1024
 
 // A Lane is where the questions to one entity queue. It is safe for concurrent
 // use once Init has been called.
-type Lane[K, Q, A any] struct {
+type Lane[K any, Q comparable, A any] struct {
 	// What all callers change in turn stands together, in one line of a cache.
 	mu     sync.Mutex
 	last   *Flight[K, Q, A] // of the queue; it alone may have room
 	first  *Flight[K, Q, A] // of the queue: what has not taken off
 	flying *Flight[K, Q, A]
-	usual  int  // questions in the last flight that took off
+	usual  int  // callers aboard the last flight that took off
 	listed bool // stands in shard.ready
 
 	shard *Shard[K, Q, A]
@@ -28,27 +28,25 @@ type Lane[K, Q, A any] struct {
 func (l *Lane[K, Q, A]) Init(s *Shard[K, Q, A], key K) { l.shard, l.Key = s, key }
 
 // Do asks, and waits for the answer: until the shard's Timeout from now, or for
-// atMost if that is shorter, or until ctx ends.
-func (l *Lane[K, Q, A]) Do(ctx context.Context, ask Q, atMost time.Duration) (answer A, err error) {
+// atMost if that is shorter, or until ctx ends. The answer is to all callers of a
+// run; place is this one's among them, from 0, in the order of their arrival.
+func (l *Lane[K, Q, A]) Do(ctx context.Context, ask Q, atMost time.Duration) (answer A, place int, err error) {
 	l.mu.Lock()
 	if f := l.boardAlone(ask, atMost); f != nil {
 		l.mu.Unlock()
 		return l.alone(ctx, f)
 	}
-	f, i, list := l.board(ask)
+	f, s, list := l.board(ask)
 	l.mu.Unlock()
 	if list && !l.shard.push(l) {
-		return answer, ErrClosed
+		return answer, 0, ErrClosed
 	}
 	if atMost >= l.shard.config.Timeout && ctx.Done() == nil {
 		<-f.done // as many callers do, who can wait for nothing else: it costs half of a select
 	} else if err := l.wait(ctx, f, atMost); err != nil {
-		return l.leave(f, i, err)
+		return l.leave(f, s, err)
 	}
-	if f.result != nil && !l.servedEarly(f, i) {
-		return answer, f.result
-	}
-	return f.Answers[i], nil
+	return f.outcome(s)
 }
 
 // kick opens a flight although nobody asks, and reports whether the lane has to
@@ -72,13 +70,11 @@ func (l *Lane[K, Q, A]) Idle() bool {
 // board takes a seat in the next flight, and reports whether the lane has to be
 // pushed onto the shard's ready list. It requires that l.mu is held, by all
 // callers in turn: it is short on purpose.
-func (l *Lane[K, Q, A]) board(ask Q) (f *Flight[K, Q, A], i int, list bool) {
-	if f = l.last; f == nil || len(f.Asks) == maxAsks {
+func (l *Lane[K, Q, A]) board(ask Q) (f *Flight[K, Q, A], s seat, list bool) {
+	if f = l.last; f == nil || f.aboard == maxAsks {
 		f = l.open()
 	}
-	i = len(f.Asks)
-	f.Asks = append(f.Asks, ask)
-	return f, i, l.list()
+	return f, f.board(ask), l.list()
 }
 
 // open begins a flight. It requires that l.mu is held.
@@ -86,10 +82,10 @@ func (l *Lane[K, Q, A]) open() *Flight[K, Q, A] {
 	c := l.shard.config
 	f := &Flight[K, Q, A]{
 		Lane:     l,
-		Asks:     make([]Q, 0, l.usual),
 		deadline: c.Now().Add(c.Timeout),
 		done:     make(chan struct{}),
 	}
+	f.Runs = f.first[:0]
 	f.timer = time.AfterFunc(c.Timeout, func() { l.expire(f) })
 	if l.last == nil {
 		l.first = f
@@ -129,31 +125,10 @@ func (l *Lane[K, Q, A]) wait(ctx context.Context, f *Flight[K, Q, A], atMost tim
 }
 
 // leave gives a seat up, unless its answer came meanwhile.
-func (l *Lane[K, Q, A]) leave(f *Flight[K, Q, A], i int, why error) (answer A, err error) {
+func (l *Lane[K, Q, A]) leave(f *Flight[K, Q, A], s seat, why error) (answer A, place int, err error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	switch {
-	case f.seat(i) == served, f.ended && f.result == nil:
-		return f.Answers[i], nil
-	case f.ended:
-		return answer, f.result
-	case !f.flown:
-		f.mark(i, left)
-	default:
-		if f.gone == nil {
-			f.gone = make([]bool, len(f.Asks))
-		}
-		f.gone[i] = true
-	}
-	return answer, why
-}
-
-// servedEarly reports whether a seat was answered before take-off, so that the
-// flight's failure does not concern it.
-func (l *Lane[K, Q, A]) servedEarly(f *Flight[K, Q, A], i int) bool {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return f.seat(i) == served
+	return f.leave(s, why)
 }
 
 // expire ends a flight whose first caller has waited long enough, and everyone
@@ -189,17 +164,16 @@ func (l *Lane[K, Q, A]) takeOff() (*Flight[K, Q, A], bool) {
 		l.last = nil
 	}
 	l.flying, f.flown, f.behind = f, true, nil
-	l.usual = len(f.Asks)
-	f.Answers = extend(f.Answers, l.usual)
+	l.usual = f.aboard
 	return f, true
 }
 
-// waiting is how many questions have not taken off.
+// waiting is how many callers have not taken off.
 func (l *Lane[K, Q, A]) waiting() (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for f := l.first; f != nil; f = f.behind {
-		n += len(f.Asks)
+		n += f.aboard
 	}
 	return n
 }

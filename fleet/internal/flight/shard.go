@@ -18,13 +18,13 @@ const (
 )
 
 // Config says what a Shard does for its owner. All fields are required.
-type Config[K, Q, A any] struct {
+type Config[K any, Q comparable, A any] struct {
 	// Timeout is how long a caller waits at most, from its arrival.
 	Timeout time.Duration
 	// Now is the clock by which deadlines are set.
 	Now func() time.Time
-	// Fly answers the questions that are Wanted in each flight, in its Answers,
-	// or sets the flight's Err. ctx ends when the first caller's time does.
+	// Fly sets the Answer of each run in which anybody is Wanted, or the flight's
+	// Err. ctx ends when the first caller's time does.
 	Fly func(ctx context.Context, flights []*Flight[K, Q, A])
 	// HandOver, when a flight has landed, may give the answers of callers who
 	// left to others: in that flight, or in the next one, which may be nil and
@@ -38,7 +38,7 @@ type Config[K, Q, A any] struct {
 
 // A Shard is a part of the store that fails as one. It is safe for concurrent
 // use, and has no goroutine while nobody asks.
-type Shard[K, Q, A any] struct {
+type Shard[K any, Q comparable, A any] struct {
 	config Config[K, Q, A]
 
 	mu     sync.Mutex
@@ -50,7 +50,7 @@ type Shard[K, Q, A any] struct {
 }
 
 // NewShard returns an idle shard.
-func NewShard[K, Q, A any](c Config[K, Q, A]) *Shard[K, Q, A] {
+func NewShard[K any, Q comparable, A any](c Config[K, Q, A]) *Shard[K, Q, A] {
 	return &Shard[K, Q, A]{config: c}
 }
 

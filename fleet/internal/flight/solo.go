@@ -10,24 +10,22 @@ import (
 var errCutOff = errors.New("the flight was cut off")
 
 // A solo is a flight with one question, in one piece of memory.
-type solo[K, Q, A any] struct {
+type solo[K any, Q comparable, A any] struct {
 	Flight[K, Q, A]
 
-	asks    [1]Q
-	answers [1]A
-	self    [1]*Flight[K, Q, A]
+	self [1]*Flight[K, Q, A]
 }
 
 // alone flies one question on its caller's own goroutine, when nobody else asks
 // the lane: handing it to another goroutine and back takes longer than the call
 // itself on a fast network. A caller whose ctx ends meanwhile still waits for
 // the flight to land, which is bounded as any other.
-func (l *Lane[K, Q, A]) alone(ctx context.Context, f *solo[K, Q, A]) (answer A, err error) {
+func (l *Lane[K, Q, A]) alone(ctx context.Context, f *solo[K, Q, A]) (answer A, place int, err error) {
 	l.flyAlone(ctx, f)
-	if f.gone != nil {
-		return answer, context.Cause(ctx)
+	if f.Runs[0].Left(0) {
+		return answer, 0, context.Cause(ctx)
 	}
-	return f.answers[0], f.result
+	return f.outcome(seat{})
 }
 
 // flyAlone flies f and lands it, also when Fly panics: the caller may recover.
@@ -40,7 +38,7 @@ func (l *Lane[K, Q, A]) flyAlone(ctx context.Context, f *solo[K, Q, A]) {
 		}
 		if ctx.Err() != nil {
 			l.mu.Lock()
-			f.gone = []bool{true}
+			f.Runs[0].leave(0)
 			l.mu.Unlock()
 		}
 		if l.land() {
@@ -62,8 +60,8 @@ func (l *Lane[K, Q, A]) boardAlone(ask Q, atMost time.Duration) *solo[K, Q, A] {
 		return nil
 	}
 	f := &solo[K, Q, A]{Flight: Flight[K, Q, A]{Lane: l, flown: true, deadline: c.Now().Add(c.Timeout)}}
-	f.asks[0], f.self[0] = ask, &f.Flight
-	f.Asks, f.Answers = f.asks[:], f.answers[:]
+	f.Runs, f.self[0] = f.first[:0], &f.Flight
+	f.board(ask)
 	l.flying = &f.Flight
 	return f
 }
