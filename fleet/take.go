@@ -103,17 +103,14 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 // gets the least that will do; what nobody can use is spent.
 func handOver(landed, next *laneFlight) {
 	gifts := giftsOf(landed)
-	if len(gifts) == 0 {
+	if len(gifts.costs) == 0 {
 		return
 	}
 	gift := port.TakeReply{Granted: 1, Foreign: landed.Runs[0].Answer.Foreign}
 	for i := range landed.Runs {
 		r := &landed.Runs[i]
-		if !gifts.suit(r.Ask) {
-			continue
-		}
 		for seat, place := range r.Aboard() {
-			if int64(place) >= r.Answer.Granted && !r.Left(seat) && gifts.take(r.Ask) {
+			if denied := int64(place) >= r.Answer.Granted; denied && !r.Left(seat) && gifts.take(r.Ask) {
 				r.Give(seat, gift)
 			}
 		}
@@ -123,9 +120,6 @@ func handOver(landed, next *laneFlight) {
 	}
 	for i := range next.Runs {
 		r := &next.Runs[i]
-		if !gifts.suit(r.Ask) {
-			continue
-		}
 		for seat := range r.Aboard() {
 			if gifts.take(r.Ask) {
 				r.Serve(seat, gift)
@@ -134,10 +128,13 @@ func handOver(landed, next *laneFlight) {
 	}
 }
 
-// Gifts are costs that were granted to callers who left, the least first.
-type gifts []int64
+// Gifts are what was granted to callers who left.
+type gifts struct {
+	costs []int64 // the least first
+}
 
-func giftsOf(landed *laneFlight) (g gifts) {
+func giftsOf(landed *laneFlight) *gifts {
+	g := &gifts{}
 	for i := range landed.Runs {
 		r := &landed.Runs[i]
 		if r.Ask == 0 || !r.AnyLeft() {
@@ -145,23 +142,21 @@ func giftsOf(landed *laneFlight) (g gifts) {
 		}
 		for seat, place := range r.Aboard() {
 			if r.Left(seat) && int64(place) < r.Answer.Granted {
-				g = append(g, r.Ask)
+				g.costs = append(g.costs, r.Ask)
 			}
 		}
 	}
-	slices.Sort(g)
+	slices.Sort(g.costs)
 	return g
 }
 
-// suit reports whether a caller of that cost can use any gift. A peek cannot.
-func (g gifts) suit(cost int64) bool { return len(g) > 0 && cost > 0 && cost <= g[len(g)-1] }
-
-// take takes the least gift that a caller of that cost can use.
+// take takes the least gift that a caller of that cost can use, if there is one.
+// A peek can use none.
 func (g *gifts) take(cost int64) bool {
-	if !g.suit(cost) {
+	i, _ := slices.BinarySearch(g.costs, cost)
+	if cost == 0 || i == len(g.costs) {
 		return false
 	}
-	i, _ := slices.BinarySearch(*g, cost)
-	*g = slices.Delete(*g, i, i+1)
+	g.costs = slices.Delete(g.costs, i, i+1)
 	return true
 }

@@ -267,9 +267,9 @@ func limiterBugs() []mutant {
 		{"calls do not try a store that is down", limiter, `ln.shard.try(ln.touch)`, ``, by},
 		{
 			"a token handed over pays for a higher cost", take,
-			`cost > 0 && cost <= g[len(g)-1]`, `cost > 0`, by,
+			`slices.BinarySearch(g.costs, cost)`, `0, 0`, by,
 		},
-		{"the costliest token is handed over first", take, `slices.BinarySearch(*g, cost)`, `len(*g)-1, 0`, by},
+		{"the last token of all is handed over first", take, `slices.BinarySearch(g.costs, cost)`, `max(0, len(g.costs)-1), 0`, by},
 		{
 			"trouble with one bucket takes the store for down", "fleet/shard.go",
 			`return ok && trouble.Entity`, `return ok && trouble == nil`, by,

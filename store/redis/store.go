@@ -39,6 +39,10 @@ type Store struct {
 // Redis share everything, and no other key is touched than those that begin
 // with it and a colon. It has 1 to 64 ASCII letters, digits, '.', '_' or '-';
 // with another one every call fails with [domain.ErrStoreConfig].
+//
+// Hooks of the client, as tracing has, see these calls if its
+// ContextTimeoutEnabled is set, or it is not a plain [redis.Client]: else calls
+// are bounded by copies of it, which have no hooks.
 func New(client redis.UniversalClient, fleet string, o Options) *Store {
 	s := &Store{
 		fleet: fleet,
