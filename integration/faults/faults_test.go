@@ -84,5 +84,6 @@ func matrix() []fault {
 		{"a failover loses writes", masterIsLost},
 		{"an old master comes back", masterComesBack},
 		{"the server's clock jumps", clockJumps},
+		{"a deploy changes a limit", deployChangesLimit},
 	}
 }

@@ -186,6 +186,53 @@ func stateIsNewer(t *testing.T) {
 	r.wantCalm()
 }
 
+// deployChangesLimit: old and new replicas run side by side with other numbers
+// for one limit. Those of the higher version decide for all; the change mints
+// nothing and locks nobody out.
+func deployChangesLimit(t *testing.T) {
+	const before, after, burst = 400, 100, 20
+	policy := func(version, rate int64) domain.RateLimit {
+		return domain.RateLimit{Name: "api", Version: version, Limit: domain.PerSecond(rate).WithBurst(burst), Outage: domain.OutageClosed}
+	}
+	old := newRig(t, plan{})
+	fresh := joinRig(t, old.server, plan{})
+	limit := old.limiter(policy(1, before))
+	loads := []*load{startLoad(limit, limit, limit)} // 600 calls a second
+	defer func() { loads[0].stop() }()
+	old.until(patience, "the old numbers admit", func() bool { return loads[0].admitted() >= 5*burst })
+	limit = fresh.limiter(policy(2, after))
+	loads = append(loads, startLoad(limit, limit, limit))
+	defer func() { loads[1].stop() }()
+	old.until(patience, "the new numbers decide", func() bool { return loads[1].admitted() > 0 })
+	decided := time.Now()
+	time.Sleep(2 * time.Second) // for so long they run side by side
+	ended := time.Now()
+	admitted, each := 0, [2]int{}
+	for i, l := range loads {
+		calls := l.stop()
+		l.wantInTime(t, calls)
+		for _, c := range between(calls, decided, ended) {
+			if isDecided(c) {
+				each[i]++
+				admitted++
+			}
+		}
+	}
+	most := burst + after*ended.Sub(decided).Seconds()
+	t.Logf("%d calls admitted in %v, %v by the old and the new replica", admitted, ended.Sub(decided).Round(time.Millisecond), each)
+	if float64(admitted) > most {
+		t.Errorf("%d calls admitted; want %.0f at most", admitted, most)
+	}
+	if each[0] == 0 || each[1] == 0 {
+		t.Errorf("the old and the new replica admitted %v; want both to", each)
+	}
+	if n := old.events.count(domain.EventSettings); n != 1 {
+		t.Errorf("the old replica was told %d times that other numbers decide; want once", n)
+	}
+	old.wantCalm()
+	fresh.wantCalm()
+}
+
 // keysWithoutEnd: an attacker makes up keys. All of them expire, and soon.
 func keysWithoutEnd(t *testing.T) {
 	r := newRig(t, plan{})
