@@ -106,12 +106,11 @@ func handOver(landed, next *laneFlight) {
 	if len(gifts.costs) == 0 {
 		return
 	}
-	gift := port.TakeReply{Granted: 1, Foreign: landed.Runs[0].Answer.Foreign}
 	for i := range landed.Runs {
 		r := &landed.Runs[i]
 		for seat, place := range r.Aboard() {
 			if denied := int64(place) >= r.Answer.Granted; denied && !r.Left(seat) && gifts.take(r.Ask) {
-				r.Give(seat, gift)
+				r.Give(seat, gifts.reply)
 			}
 		}
 	}
@@ -122,7 +121,7 @@ func handOver(landed, next *laneFlight) {
 		r := &next.Runs[i]
 		for seat := range r.Aboard() {
 			if gifts.take(r.Ask) {
-				r.Serve(seat, gift)
+				r.Serve(seat, gifts.reply)
 			}
 		}
 	}
@@ -130,7 +129,8 @@ func handOver(landed, next *laneFlight) {
 
 // Gifts are what was granted to callers who left.
 type gifts struct {
-	costs []int64 // the least first
+	costs []int64        // the least first
+	reply port.TakeReply // what is told to who takes one
 }
 
 func giftsOf(landed *laneFlight) *gifts {
@@ -143,6 +143,7 @@ func giftsOf(landed *laneFlight) *gifts {
 		for seat, place := range r.Aboard() {
 			if r.Left(seat) && int64(place) < r.Answer.Granted {
 				g.costs = append(g.costs, r.Ask)
+				g.reply = port.TakeReply{Granted: 1, Foreign: r.Answer.Foreign}
 			}
 		}
 	}
