@@ -112,14 +112,19 @@ type RateLimitedError struct {
 	Name       string
 	Key        string // of a keyed limit, as the caller gave it
 	Degraded   bool   // the store did not decide: the limit's Outage did
+	Band       int    // which band refused, as in Decision
 	RetryAfter time.Duration
 }
 
 func (e *RateLimitedError) Error() string {
-	if e.Key != "" {
-		return fmt.Sprintf("%s: %q for key %q, retry after %s", ErrRateLimited, e.Name, e.Key, e.RetryAfter)
+	text := fmt.Sprintf("%s: %q", ErrRateLimited, e.Name)
+	if e.Band > 0 {
+		text += fmt.Sprintf(" by Also[%d]", e.Band-1)
 	}
-	return fmt.Sprintf("%s: %q, retry after %s", ErrRateLimited, e.Name, e.RetryAfter)
+	if e.Key != "" {
+		text += fmt.Sprintf(" for key %q", e.Key)
+	}
+	return fmt.Sprintf("%s, retry after %s", text, e.RetryAfter)
 }
 
 // Is reports whether target is ErrRateLimited.

@@ -49,24 +49,25 @@ const MaxCredits = 1 << 49
 
 // Validate reports a number that is not positive, a Period that is not whole
 // microseconds, and a bucket beyond MaxCredits.
-func (l Limit) Validate() error { return l.validate(kindRateLimit) }
+func (l Limit) Validate() error { return l.validate(kindRateLimit, "Limit") }
 
-func (l Limit) validate(policy string) error {
+// validate names the field of the policy that holds l.
+func (l Limit) validate(policy, field string) error {
 	switch {
 	case l.Tokens <= 0:
-		return invalid(policy, "Limit.Tokens", "must be positive")
+		return invalid(policy, field+".Tokens", "must be positive")
 	case l.Tokens > MaxCredits:
-		return invalid(policy, "Limit.Tokens", "is above 2^49")
+		return invalid(policy, field+".Tokens", "is above 2^49")
 	case l.Period <= 0:
-		return invalid(policy, "Limit.Period", "must be positive")
+		return invalid(policy, field+".Period", "must be positive")
 	case l.Period%time.Microsecond != 0:
-		return invalid(policy, "Limit.Period", "must be whole microseconds")
+		return invalid(policy, field+".Period", "must be whole microseconds")
 	case l.Burst < 0:
-		return invalid(policy, "Limit.Burst", "is negative")
+		return invalid(policy, field+".Burst", "is negative")
 	}
 	_, worth := l.Reduced()
 	if l.WithDefaults().Burst > MaxCredits/worth {
-		return invalid(policy, "Limit.Burst", "is too large for this Period: the bucket could not be counted exactly")
+		return invalid(policy, field+".Burst", "is too large for this Period: the bucket could not be counted exactly")
 	}
 	return nil
 }
@@ -141,6 +142,9 @@ type RateLimit struct {
 	Name string
 	// Limit is required.
 	Limit Limit
+	// Also are further bands of the same limit: a call needs, and takes, its
+	// tokens in all of them, or in none.
+	Also Bands
 	// Keyed gives each key (tenant, user) that comes with a call a bucket of
 	// its own. A call without a key is then ErrKeyMissing.
 	Keyed bool
@@ -154,8 +158,8 @@ type RateLimit struct {
 	Version int64
 }
 
-// Validate reports an ill-formed Name, an unknown Outage, a negative Version
-// and what [Limit.Validate] reports. A missing Name is valid here; it is
+// Validate reports an ill-formed Name, an unknown Outage, a negative Version,
+// what [Limit.Validate] reports, and bands out of order. A missing Name is valid here; it is
 // refused where there is no guard to take it from.
 func (r RateLimit) Validate() error {
 	if err := optionalName(kindRateLimit, r.Name); err != nil {
@@ -167,15 +171,18 @@ func (r RateLimit) Validate() error {
 	case r.Version < 0 || r.Version > maxVersion:
 		return invalid(kindRateLimit, "Version", "must be between 0 and 2^53-1")
 	}
-	return r.Limit.Validate()
+	if err := r.Limit.Validate(); err != nil {
+		return err
+	}
+	return r.Also.validate(kindRateLimit, r.Limit)
 }
 
 // maxVersion is the largest integer that a Lua number holds exactly.
 const maxVersion = 1<<53 - 1
 
-// WithDefaults returns r with its Burst filled in.
+// WithDefaults returns r with the Burst of each band filled in.
 func (r RateLimit) WithDefaults() RateLimit {
-	r.Limit = r.Limit.WithDefaults()
+	r.Limit, r.Also = r.Limit.WithDefaults(), r.Also.WithDefaults()
 	return r
 }
 
@@ -183,6 +190,11 @@ func (r RateLimit) WithDefaults() RateLimit {
 func (r RateLimit) String() string {
 	f := form{kind: kindRateLimit}
 	f.bare(r.Limit.String())
+	for _, band := range r.Also {
+		if band != (Limit{}) {
+			f.text("also", band.String())
+		}
+	}
 	f.text("name", r.Name)
 	f.flag("keyed", r.Keyed)
 	if r.Outage != OutageLocalShare {
@@ -203,8 +215,12 @@ type Decision struct {
 	Allowed bool
 	// Degraded says that the store did not decide: the limit's Outage did.
 	Degraded bool
-	// Remaining is the number of whole tokens left in the bucket, 0 when they
-	// are not known.
+	// Band is which of the limit's bands refused, the one with the longest
+	// wait: 0 is Limit, 1 the first of Also. While numbers of another version
+	// decide, it counts their bands. 0 when allowed.
+	Band int
+	// Remaining is the number of whole tokens left in the bucket, in the band
+	// that has the fewest; 0 when they are not known.
 	Remaining int64
 	// RetryAfter is how long to wait before asking again is useful: 0 when
 	// allowed, else at least the time until the tokens are there. Waiting

@@ -30,6 +30,8 @@ type lane struct {
 // without asking.
 type memo struct {
 	rule    bucket.Rule // a changed limit ends it
+	band    int         // that must be waited for longest
+	pace    bucket.Band // at which higher costs are waited for
 	cost    int64
 	until   time.Duration
 	retryAt time.Duration // what callers are told: it may be later than until
@@ -52,22 +54,27 @@ func (ln *lane) remembered(set *settings, cost int64) (domain.Decision, bool) {
 	if cost < m.cost {
 		return domain.Decision{}, false
 	}
-	// A higher cost has to wait for its further tokens too.
-	return domain.Decision{RetryAfter: m.retryAt - now + timeToEarn(set.rule, cost-m.cost)}, true
+	// A higher cost has to wait for its further tokens too. (Where another band
+	// must then be waited for even longer, that is told when it asks again.)
+	return domain.Decision{Band: m.band, RetryAfter: m.retryAt - now + timeToEarn(m.pace, cost-m.cost)}, true
 }
 
-// timeToEarn is how long a bucket takes to earn tokens, rounded up to µs.
-func timeToEarn(r bucket.Rule, tokens int64) time.Duration {
-	return time.Duration((tokens*r.Worth+r.Earn-1)/r.Earn) * time.Microsecond
+// timeToEarn is how long a band takes to earn tokens, rounded up to µs.
+func timeToEarn(b bucket.Band, tokens int64) time.Duration {
+	return time.Duration((tokens*b.Worth+b.Earn-1)/b.Earn) * time.Microsecond
 }
 
 // remember keeps the denial of the smallest cost: it denies the others too.
-func (ln *lane) remember(rule bucket.Rule, cost int64, retryAfter time.Duration) {
+func (ln *lane) remember(rule bucket.Rule, cost int64, denied port.TakeReply) {
 	now := ln.limiter.replica.clock.now()
 	if old := ln.memo.Load(); old != nil && now < old.until && old.rule == rule && old.cost <= cost {
 		return
 	}
-	ln.memo.Store(&memo{rule, cost, now + min(retryAfter, memoLongest), now + retryAfter})
+	pace := rule.Bands[0]
+	if !denied.Foreign { // else it counts bands that are not these
+		pace = rule.Bands[denied.Band]
+	}
+	ln.memo.Store(&memo{rule, denied.Band, pace, cost, now + min(denied.RetryAfter, memoLongest), now + denied.RetryAfter})
 }
 
 // idle reports whether nothing would be lost with the lane.

@@ -245,7 +245,7 @@ func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply, place int)
 		d.Allowed = r.RetryAfter == 0
 	}
 	if !d.Allowed {
-		d.RetryAfter = r.RetryAfter
+		d.RetryAfter, d.Band = r.RetryAfter, r.Band
 	}
 	return d, nil
 }

@@ -38,8 +38,8 @@ func (a *account) advance(micro int64) {
 		return
 	}
 	if micro > a.at {
-		rule := a.spans[len(a.spans)-1].rule
-		a.earned += (micro - a.at) * (unit * rule.Earn / rule.Worth)
+		band := a.spans[len(a.spans)-1].rule.Bands[0]
+		a.earned += (micro - a.at) * (unit * band.Earn / band.Worth)
 		a.at = micro
 	}
 }

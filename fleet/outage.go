@@ -61,7 +61,7 @@ func (ln *lane) takeLocal(rule bucket.Rule, replicas int, cost int64) domain.Dec
 	defer ln.mu.Unlock()
 	o := &ln.local
 	if ln.stray { // what it earned and took would be forgotten
-		return domain.Decision{Degraded: true, RetryAfter: timeToEarn(rule, max(cost, 1))}
+		return domain.Decision{Degraded: true, RetryAfter: timeToEarn(rule.Bands[0], max(cost, 1))}
 	}
 	o.share.Earn(rule, replicas, ln.shard.downFor(now, o.earnedAt).Microseconds())
 	o.earnedAt = now
@@ -70,9 +70,9 @@ func (ln *lane) takeLocal(rule bucket.Rule, replicas int, cost int64) domain.Dec
 		look := o.share
 		share = &look
 	}
-	ok, retryMicro := share.Take(max(cost, 1))
+	ok, retryMicro, band := share.Take(max(cost, 1))
 	if !ok {
-		return domain.Decision{Degraded: true, RetryAfter: time.Duration(retryMicro) * time.Microsecond}
+		return domain.Decision{Degraded: true, Band: band, RetryAfter: time.Duration(retryMicro) * time.Microsecond}
 	}
 	ln.owe(cost)
 	return domain.Decision{Allowed: true, Degraded: true}
@@ -89,7 +89,7 @@ func (ln *lane) owe(cost int64) {
 	ln.local.debt += cost
 }
 
-// bill returns what the lane owes, at most a burst. A bill whose reply was lost
+// bill returns what the lane owes, at most what the largest band holds. A bill whose reply was lost
 // is sent again under its number, so that it is paid once.
 func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64, owing bool) {
 	ln.mu.Lock()
@@ -100,7 +100,7 @@ func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64,
 	if o.billID == 0 {
 		o.billID, o.billed = ln.limiter.replica.billNumber(), o.debt
 	}
-	return o.billID, min(o.billed, rule.Burst()), true
+	return o.billID, min(o.billed, rule.Capacity()), true
 }
 
 // payAgain is how long a bill rests that was not answered, unless its lane flies

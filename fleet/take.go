@@ -93,7 +93,7 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 	}
 	for i := range in {
 		if out[i].Granted < in[i].Count && !out[i].TooHigh {
-			ln.remember(in[i].Rule, in[i].Cost, out[i].RetryAfter)
+			ln.remember(in[i].Rule, in[i].Cost, out[i])
 		}
 	}
 }

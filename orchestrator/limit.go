@@ -30,7 +30,7 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 	}
 	if !decision.Allowed {
 		return w.refuse(PartLimit, s.name, &domain.RateLimitedError{
-			Name: s.name, Key: key, Degraded: decision.Degraded, RetryAfter: decision.RetryAfter,
+			Name: s.name, Key: key, Degraded: decision.Degraded, Band: decision.Band, RetryAfter: decision.RetryAfter,
 		})
 	}
 	return true

@@ -73,11 +73,12 @@ func checkRefusal(t *testing.T, err error) {
 func checkRule(t *testing.T, l domain.Limit, r Rule) {
 	t.Helper()
 	product := func(a, b int64) *big.Int { return new(big.Int).Mul(big.NewInt(a), big.NewInt(b)) }
-	if r.Earn < 1 || r.Worth < 1 || r.Full < r.Worth || r.Full > domain.MaxCredits || r.Burst() != l.Burst || r.TokenMicro() < 1 {
+	b := r.Bands[0]
+	if r.Count() != 1 || b.Earn < 1 || b.Worth < 1 || b.Full < b.Worth || b.Full > domain.MaxCredits || b.Burst() != l.Burst || b.TokenMicro() < 1 {
 		t.Fatalf("%v is %+v", l, r)
 	}
-	if product(l.Tokens, r.Worth).Cmp(product(l.Period.Microseconds(), r.Earn)) != 0 ||
-		new(big.Int).GCD(nil, nil, big.NewInt(r.Earn), big.NewInt(r.Worth)).Cmp(big.NewInt(1)) != 0 {
+	if product(l.Tokens, b.Worth).Cmp(product(l.Period.Microseconds(), b.Earn)) != 0 ||
+		new(big.Int).GCD(nil, nil, big.NewInt(b.Earn), big.NewInt(b.Worth)).Cmp(big.NewInt(1)) != 0 {
 		t.Fatalf("%v is %+v, which is another rate, or not in lowest terms", l, r)
 	}
 }
@@ -162,7 +163,7 @@ func decide(t *testing.T, st *State, clock int64, r Rule, ask Ask) (a Answer) {
 	if a.RetryMicro != Never && (a.RetryMicro < 0 || time.Duration(a.RetryMicro)*time.Microsecond/time.Microsecond != time.Duration(a.RetryMicro)) {
 		t.Fatalf("%+v: retry after %d µs", ask, a.RetryMicro)
 	}
-	if st.Rule != (Rule{}) && (st.Credits < -r.Full || st.Credits > r.Full || st.Turn < 0 || st.Turn > turnMicro || st.FullMicro() < 0) {
+	if st.Rule != (Rule{}) && (st.Credits[0] < -r.Bands[0].Full || st.Credits[0] > r.Bands[0].Full || st.Turn < 0 || st.Turn > turnMicro || st.FullMicro() < 0) {
 		t.Fatalf("%+v left %+v", ask, *st)
 	}
 	if ask.Bill == 0 && ask.Cost > 0 && !never && a.Granted < ask.Count && clock >= st.AtMicro {
@@ -189,9 +190,10 @@ func checkRetry(t *testing.T, st State, clock int64, r Rule, ask Ask, retry int6
 // checkEnvelope: granted tokens are at most the burst and what was earned.
 func checkEnvelope(t *testing.T, r Rule, granted *big.Int, elapsed int64) {
 	t.Helper()
-	most := new(big.Int).Mul(big.NewInt(r.Earn), big.NewInt(elapsed))
-	most.Add(most, big.NewInt(r.Full))
-	if new(big.Int).Mul(granted, big.NewInt(r.Worth)).Cmp(most) > 0 {
+	b := r.Bands[0]
+	most := new(big.Int).Mul(big.NewInt(b.Earn), big.NewInt(elapsed))
+	most.Add(most, big.NewInt(b.Full))
+	if new(big.Int).Mul(granted, big.NewInt(b.Worth)).Cmp(most) > 0 {
 		t.Fatalf("%v tokens in %d µs under %+v", granted, elapsed, r)
 	}
 }
@@ -224,9 +226,9 @@ func playShare(t *testing.T, r Rule, replicas int, tape []byte) {
 		}
 		elapsed := int64(1) << (b[0] % 50)
 		s.Earn(r, replicas, elapsed)
-		earned.Add(earned, new(big.Int).Mul(big.NewInt(r.Earn), big.NewInt(elapsed)))
+		earned.Add(earned, new(big.Int).Mul(big.NewInt(r.Bands[0].Earn), big.NewInt(elapsed)))
 		cost := min(max(number(b[1], r.Burst()), 0), r.Burst())
-		passed, retry := s.Take(cost)
+		passed, retry, _ := s.Take(cost)
 		if passed {
 			taken.Add(taken, big.NewInt(cost))
 		} else {
@@ -239,7 +241,7 @@ func playShare(t *testing.T, r Rule, replicas int, tape []byte) {
 			}
 		}
 		// taken·worth·replicas ≤ earned, and a last cost that went into debt
-		spent := new(big.Int).Mul(new(big.Int).Sub(taken, big.NewInt(r.Burst())), big.NewInt(r.Worth))
+		spent := new(big.Int).Mul(new(big.Int).Sub(taken, big.NewInt(r.Burst())), big.NewInt(r.Bands[0].Worth))
 		if spent.Mul(spent, big.NewInt(max(s.count, 1))).Cmp(earned) > 0 {
 			t.Fatalf("%v tokens were taken of %+v among %d, which earned %v", taken, r, replicas, earned)
 		}
@@ -247,6 +249,6 @@ func playShare(t *testing.T, r Rule, replicas int, tape []byte) {
 }
 
 func pass(s *Share, cost int64) bool {
-	ok, _ := s.Take(cost)
+	ok, _, _ := s.Take(cost)
 	return ok
 }

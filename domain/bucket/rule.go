@@ -3,10 +3,10 @@
 // both give the same answers to the last credit, and the conformance suite of
 // store/storetest holds them together.
 //
-// A bucket holds integer credits. With tokens/period in lowest terms, each
-// elapsed µs earns Earn credits and one token is worth Worth, so nothing is
-// ever rounded. The algorithm is the token bucket of J. Turner, "New directions
-// in communications", 1986.
+// A bucket holds integer credits in each band of its limit. With tokens/period
+// in lowest terms, each elapsed µs earns Earn credits and one token is worth
+// Worth, so nothing is ever rounded. The algorithm is the token bucket of
+// J. Turner, "New directions in communications", 1986.
 package bucket
 
 import "github.com/holdfast-go/holdfast/domain"
@@ -15,9 +15,9 @@ import "github.com/holdfast-go/holdfast/domain"
 // whose numbers decide. Rules are compared with ==.
 type Rule struct {
 	Version int64
-	Earn    int64 // credits that one µs earns
-	Worth   int64 // credits of one token
-	Full    int64 // credits of a full bucket, a multiple of Worth
+	// Bands are those of the limit, the fastest and smallest first; behind them
+	// zero ones.
+	Bands [domain.MaxBands]Band
 }
 
 // Compile returns the rule of a valid policy; else what its Validate says.
@@ -25,48 +25,89 @@ func Compile(r domain.RateLimit) (Rule, error) {
 	if err := r.Validate(); err != nil {
 		return Rule{}, err
 	}
-	limit := r.Limit.WithDefaults()
-	earn, worth := limit.Reduced()
-	return Rule{Version: r.Version, Earn: earn, Worth: worth, Full: limit.Burst * worth}, nil
+	r = r.WithDefaults()
+	rule := Rule{Version: r.Version}
+	rule.Bands[0] = compileBand(r.Limit)
+	for i, l := range r.Also {
+		if l != (domain.Limit{}) {
+			rule.Bands[i+1] = compileBand(l)
+		}
+	}
+	return rule, nil
 }
 
-// Burst is the number of tokens in a full bucket.
-func (r Rule) Burst() int64 { return r.Full / r.Worth }
+// Count is the number of bands.
+func (r *Rule) Count() int {
+	n := 0
+	for n < len(r.Bands) && r.Bands[n].Earn > 0 {
+		n++
+	}
+	return n
+}
 
-// TokenMicro is the time in which one token is earned, in µs, rounded up.
-func (r Rule) TokenMicro() int64 { return ceilDiv(r.Worth, r.Earn) }
+// Burst is the highest cost that can be granted: the tokens in the smallest full
+// band.
+func (r *Rule) Burst() int64 { return r.Bands[0].Burst() }
+
+// Capacity is the number of tokens in the largest full band.
+func (r *Rule) Capacity() int64 { return r.Bands[r.Count()-1].Burst() }
+
+// full is what a full bucket holds.
+func (r *Rule) full() (credits [domain.MaxBands]int64) {
+	for i := range r.Bands {
+		credits[i] = r.Bands[i].Full
+	}
+	return credits
+}
 
 // better reports whether r wins over the stored rule at once: by a higher
-// version, and at equal versions by stricter numbers. It is a strict total
-// order, so that replicas which disagree settle on one rule.
-func (r Rule) better(stored Rule) bool {
-	switch {
-	case r.Version != stored.Version:
+// version, and at equal versions by stricter numbers in the first band that
+// differs. It is a strict total order, so that replicas which disagree settle on
+// one rule.
+func (r *Rule) better(stored *Rule) bool {
+	if r.Version != stored.Version {
 		return r.Version > stored.Version
-	case r.Worth/r.Earn != stored.Worth/stored.Earn:
-		return r.Worth/r.Earn > stored.Worth/stored.Earn
-	case r.Burst() != stored.Burst():
-		return r.Burst() < stored.Burst()
-	case r.Earn != stored.Earn:
-		return r.Earn < stored.Earn
-	default:
-		return r.Worth > stored.Worth
 	}
+	for i := range r.Bands {
+		if r.Bands[i] != stored.Bands[i] {
+			return r.Bands[i].stricter(stored.Bands[i])
+		}
+	}
+	return false
 }
 
-// rescale is what credits under the rule from are under the rule r: the same
-// share of a full bucket, rounded down, so that a change never mints. A debt
-// stays the same in tokens, rounded up, up to a full bucket. Every product stays
-// below 2⁵³.
-func (r Rule) rescale(from Rule, credits int64) int64 {
-	if credits < 0 {
-		owed := ceilDiv(-credits, from.Worth)
-		return -min(owed, r.Burst()) * r.Worth
+// carry is what credits under the rule from are under the rule r. A band goes on
+// from the one that had the same rate; those for which there is none go on from
+// the others in their order; further ones begin full.
+func (r *Rule) carry(from *Rule, credits [domain.MaxBands]int64) [domain.MaxBands]int64 {
+	carried, heirs := r.full(), r.heirs(from)
+	for i, heir := range heirs {
+		if heir >= 0 {
+			carried[heir] = r.Bands[heir].rescale(from.Bands[i], credits[i])
+		}
 	}
-	quantum := ceilDiv(from.Full, 1<<26)
-	parts := ceilDiv(from.Full, quantum)
-	held := credits / quantum
-	return r.Full/parts*held + r.Full%parts*held/parts
+	return carried
 }
 
-func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }
+// heirs says which band of r goes on from each band of the rule from: -1 is none.
+func (r *Rule) heirs(from *Rule) (heirs [domain.MaxBands]int) {
+	var taken [domain.MaxBands]bool
+	for i := range heirs {
+		heirs[i] = -1
+		for j := range r.Count() {
+			if from.Bands[i].sameRate(r.Bands[j]) {
+				heirs[i], taken[j] = j, true
+			}
+		}
+	}
+	next := 0
+	for i := range from.Count() {
+		for next < len(taken) && taken[next] {
+			next++
+		}
+		if heirs[i] < 0 && next < r.Count() {
+			heirs[i], taken[next] = next, true
+		}
+	}
+	return heirs
+}

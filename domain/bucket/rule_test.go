@@ -13,8 +13,37 @@ import (
 )
 
 // anyRule draws the rule of a valid policy: small numbers as teams write them,
-// and the largest that pass.
+// and the largest that pass; sometimes with further bands.
 func anyRule(t *rapid.T, label string) Rule {
+	return compiled(t, anyLimit(t, label), rapid.IntRange(0, domain.MaxBands-1).Draw(t, label+" further bands"), label)
+}
+
+// anySimpleRule draws a rule of one band.
+func anySimpleRule(t *rapid.T, label string) Rule {
+	return compiled(t, anyLimit(t, label), 0, label)
+}
+
+// compiled is a rule with further bands behind the limit, as far as they fit.
+func compiled(t *rapid.T, first domain.Limit, further int, label string) Rule {
+	p := domain.RateLimit{Limit: first, Version: rapid.Int64Range(0, 3).Draw(t, label+" version")}
+	band := first
+	for i := range further {
+		slower := rapid.Int64Range(2, 1000).Draw(t, label+" slower")
+		band.Period *= time.Duration(slower)
+		band.Burst += rapid.Int64Range(1, band.Burst*slower).Draw(t, label+" more burst")
+		if band.Period > 1e13*time.Microsecond || band.Validate() != nil {
+			break
+		}
+		p.Also[i] = band
+	}
+	rule, err := Compile(p)
+	if err != nil {
+		t.Fatalf("%v: %v", p, err)
+	}
+	return rule
+}
+
+func anyLimit(t *rapid.T, label string) domain.Limit {
 	l := domain.Limit{
 		Tokens: rapid.OneOf(rapid.Int64Range(1, 20), rapid.Int64Range(1, 1<<40)).Draw(t, label+" tokens"),
 		Period: time.Duration(rapid.OneOf(
@@ -23,30 +52,32 @@ func anyRule(t *rapid.T, label string) Rule {
 	_, worth := l.Reduced()
 	highest := max(domain.MaxCredits/worth, 1)
 	l.Burst = rapid.OneOf(rapid.Int64Range(1, min(20, highest)), rapid.Int64Range(1, highest)).Draw(t, label+" burst")
-	rule, err := Compile(domain.RateLimit{Limit: l, Version: rapid.Int64Range(0, 3).Draw(t, label+" version")})
-	if err != nil {
-		t.Fatalf("%v: %v", l, err)
-	}
-	return rule
+	return l
+}
+
+// simple is the rule of one band.
+func simple(b Band) (r Rule) {
+	r.Bands[0] = b
+	return r
 }
 
 func TestCompileReducesTheRate(t *testing.T) {
 	t.Parallel()
 	for _, c := range []struct {
 		limit domain.Limit
-		want  Rule
+		want  Band
 		token int64
 	}{
-		{domain.PerSecond(10), Rule{Earn: 1, Worth: 100_000, Full: 1_000_000}, 100_000},
-		{domain.PerSecond(3).WithBurst(1), Rule{Earn: 3, Worth: 1_000_000, Full: 1_000_000}, 333_334},
-		{domain.PerSecond(3_000_000), Rule{Earn: 3, Worth: 1, Full: 3_000_000}, 1},
-		{domain.Per(60, time.Minute), Rule{Earn: 1, Worth: 1_000_000, Full: 60_000_000}, 1_000_000},
-		{domain.Per(1, 24*time.Hour), Rule{Earn: 1, Worth: 86_400_000_000, Full: 86_400_000_000}, 86_400_000_000},
-		{domain.Per(7, time.Microsecond), Rule{Earn: 7, Worth: 1, Full: 7}, 1},
+		{domain.PerSecond(10), Band{Earn: 1, Worth: 100_000, Full: 1_000_000}, 100_000},
+		{domain.PerSecond(3).WithBurst(1), Band{Earn: 3, Worth: 1_000_000, Full: 1_000_000}, 333_334},
+		{domain.PerSecond(3_000_000), Band{Earn: 3, Worth: 1, Full: 3_000_000}, 1},
+		{domain.Per(60, time.Minute), Band{Earn: 1, Worth: 1_000_000, Full: 60_000_000}, 1_000_000},
+		{domain.Per(1, 24*time.Hour), Band{Earn: 1, Worth: 86_400_000_000, Full: 86_400_000_000}, 86_400_000_000},
+		{domain.Per(7, time.Microsecond), Band{Earn: 7, Worth: 1, Full: 7}, 1},
 	} {
 		got, err := Compile(domain.RateLimit{Limit: c.limit})
-		if err != nil || got != c.want || got.TokenMicro() != c.token {
-			t.Errorf("Compile(%v) = %+v, %v, a token in %d µs; want %+v, %d", c.limit, got, err, got.TokenMicro(), c.want, c.token)
+		if err != nil || got != simple(c.want) || got.Bands[0].TokenMicro() != c.token {
+			t.Errorf("Compile(%v) = %+v, %v, a token in %d µs; want %+v, %d", c.limit, got, err, got.Bands[0].TokenMicro(), c.want, c.token)
 		}
 	}
 }
@@ -90,13 +121,13 @@ func TestBetterIsAStrictOrder(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		a, b, c := anyRule(t, "a"), anyRule(t, "b"), anyRule(t, "c")
-		if a == b != (!a.better(b) && !b.better(a)) {
+		if a == b != (!a.better(&b) && !b.better(&a)) {
 			t.Fatalf("%+v and %+v: neither wins, or both do", a, b)
 		}
-		if a.better(b) && b.better(a) {
+		if a.better(&b) && b.better(&a) {
 			t.Fatalf("%+v and %+v win over each other", a, b)
 		}
-		if a.better(b) && b.better(c) && !a.better(c) {
+		if a.better(&b) && b.better(&c) && !a.better(&c) {
 			t.Fatalf("%+v, %+v, %+v: no order", a, b, c)
 		}
 	})
@@ -119,7 +150,7 @@ func TestBetter(t *testing.T) {
 		},
 		"the smaller burst": {rule(1, domain.PerSecond(10).WithBurst(5)), rule(1, domain.PerSecond(10))},
 	} {
-		if !c[0].better(c[1]) || c[1].better(c[0]) {
+		if !c[0].better(&c[1]) || c[1].better(&c[0]) {
 			t.Errorf("%s does not win: %+v, %+v", name, c[0], c[1])
 		}
 	}
@@ -130,7 +161,7 @@ func TestBetter(t *testing.T) {
 func TestRescaleNeverMints(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		from, to := anyRule(t, "from"), anyRule(t, "to")
+		from, to := anySimpleRule(t, "from").Bands[0], anySimpleRule(t, "to").Bands[0]
 		credits := rapid.Int64Range(0, from.Full).Draw(t, "credits")
 		got := to.rescale(from, credits)
 		if got < 0 || got > to.Full {
@@ -155,7 +186,7 @@ func TestRescaleNeverMints(t *testing.T) {
 func TestRescaleKeepsDebts(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		from, to := anyRule(t, "from"), anyRule(t, "to")
+		from, to := anySimpleRule(t, "from").Bands[0], anySimpleRule(t, "to").Bands[0]
 		debt := rapid.Int64Range(1, from.Full).Draw(t, "debt")
 		got := to.rescale(from, -debt)
 		owed := min(ceilDiv(debt, from.Worth), to.Burst())
@@ -170,28 +201,30 @@ func TestRescaleKeepsDebts(t *testing.T) {
 func TestDoublesAgree(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		from, to := anyRule(t, "from"), anyRule(t, "to")
+		from, to := anySimpleRule(t, "from").Bands[0], anySimpleRule(t, "to").Bands[0]
 		credits := rapid.Int64Range(-from.Full, from.Full).Draw(t, "credits")
 		if got, want := rescaleInDoubles(to, from, float64(credits)), to.rescale(from, credits); got != float64(want) {
 			t.Errorf("rescale(%d) is %v in doubles, %d in integers", credits, got, want)
 		}
 		elapsed := rapid.OneOf(rapid.Int64Range(0, 1000), rapid.Int64Range(0, 1<<52)).Draw(t, "elapsed")
-		st := State{Credits: credits, AtMicro: 1 << 50, Rule: from}
+		st := State{AtMicro: 1 << 50, Rule: simple(from)}
+		st.Credits[0] = credits
 		st.advance(st.AtMicro + elapsed)
 		e, f, c := float64(from.Earn), float64(from.Full), float64(credits)
 		c = min(c+e*min(float64(elapsed), math.Floor((f-c+e-1)/e)), f)
-		if c != float64(st.Credits) {
-			t.Errorf("%d µs later %d credits are %v in doubles, %d in integers", elapsed, credits, c, st.Credits)
+		if c != float64(st.Credits[0]) {
+			t.Errorf("%d µs later %d credits are %v in doubles, %d in integers", elapsed, credits, c, st.Credits[0])
 		}
-		want := from.Worth * rapid.Int64Range(1, from.Burst()).Draw(t, "cost")
-		if short := float64(want) - c; short > 0 && math.Floor((short+e-1)/e) != float64(st.waitFor(want)) {
-			t.Errorf("the wait for %d is %v in doubles, %d in integers", want, math.Floor((short+e-1)/e), st.waitFor(want))
+		cost := rapid.Int64Range(1, from.Burst()).Draw(t, "cost")
+		wait, _ := st.waitFor(cost)
+		if short := float64(from.Worth*cost) - c; short > 0 && math.Floor((short+e-1)/e) != float64(wait) {
+			t.Errorf("the wait for %d is %v in doubles, %d in integers", cost, math.Floor((short+e-1)/e), wait)
 		}
 	})
 }
 
 // rescaleInDoubles is rescale as bucket_take.lua has it.
-func rescaleInDoubles(a, b Rule, c float64) float64 {
+func rescaleInDoubles(a, b Band, c float64) float64 {
 	af, aw, bf, bw := float64(a.Full), float64(a.Worth), float64(b.Full), float64(b.Worth)
 	if c < 0 {
 		return -min(math.Floor((-c+bw-1)/bw), af/aw) * aw

@@ -1,5 +1,7 @@
 package bucket
 
+import "github.com/holdfast-go/holdfast/domain"
+
 // A Share is one replica's part of a limit while the store is out of reach: a
 // bucket that starts empty, earns the limit divided by the replicas while the
 // outage lasts, and is kept, not refilled, between outages. A replica that
@@ -7,7 +9,7 @@ package bucket
 //
 // The zero Share is an empty one. It is not safe for concurrent use.
 type Share struct {
-	credits int64 // in 1/replicas of the rule's credits
+	credits [domain.MaxBands]int64 // in 1/replicas of the rule's credits
 	rule    Rule
 	count   int64
 }
@@ -20,42 +22,60 @@ const shareMax = 1 << 61
 // Earn adds what elapsedMicro µs of outage earn under the rule r, divided among
 // that many replicas (at least 1).
 func (s *Share) Earn(r Rule, replicas int, elapsedMicro int64) {
-	s.adopt(r, min(int64(max(replicas, 1)), shareMax/r.Full))
-	toFull := ceilDiv(max(s.full()-s.credits, 0), r.Earn)
-	s.credits = min(s.credits+r.Earn*min(max(elapsedMicro, 0), toFull), s.full())
+	parts := int64(max(replicas, 1))
+	for i := range r.Count() {
+		parts = min(parts, shareMax/r.Bands[i].Full)
+	}
+	s.adopt(r, parts)
+	for i := range r.Count() {
+		s.credits[i] = s.part(i).refill(s.credits[i], max(elapsedMicro, 0))
+	}
 }
 
-// adopt keeps the whole tokens when the rule or the number of replicas changed,
-// and of a debt, rounded up, no more than a burst.
+// part is this replica's part of a band.
+func (s *Share) part(i int) Band {
+	b := s.rule.Bands[i]
+	token := b.Worth * s.count
+	return Band{Earn: b.Earn, Worth: token, Full: max(b.Burst()/s.count, 1) * token}
+}
+
+// adopt keeps the whole tokens of each band when the rule or the number of
+// replicas changed, and of a debt, rounded up, no more than a burst.
 func (s *Share) adopt(r Rule, replicas int64) {
 	if s.rule == r && s.count == replicas {
 		return
 	}
-	tokens := int64(0)
-	if s.count > 0 {
-		tokens = s.credits / s.token()
-		if s.credits%s.token() < 0 {
-			tokens--
+	var tokens [domain.MaxBands]int64
+	for i := range s.rule.Count() {
+		worth := s.part(i).Worth
+		if tokens[i] = s.credits[i] / worth; s.credits[i]%worth < 0 {
+			tokens[i]--
 		}
 	}
 	s.rule, s.count = r, replicas
-	s.credits = min(max(tokens, -r.Burst()), s.full()/s.token()) * s.token()
+	for i := range r.Count() {
+		part := s.part(i)
+		s.credits[i] = min(max(tokens[i], -r.Bands[i].Burst()), part.Burst()) * part.Worth
+	}
 }
 
-// full is the capacity: the burst divided by the replicas, at least one token.
-func (s *Share) full() int64 { return max(s.rule.Burst()/s.count, 1) * s.token() }
-
-func (s *Share) token() int64 { return s.rule.Worth * s.count }
-
-// Take takes cost tokens, if they are there. A cost above the capacity passes
-// when the share is full, and leaves it in debt. Else it reports how long the
-// outage must go on earning, in µs. Earn must have been called before.
-func (s *Share) Take(cost int64) (ok bool, retryMicro int64) {
-	want := cost * s.token()
-	need := min(want, s.full())
-	if s.credits < need {
-		return false, ceilDiv(need-s.credits, s.rule.Earn)
+// Take takes cost tokens, if they are there in all bands. A cost above the
+// capacity of a band passes when that is full, and leaves it in debt. Else it
+// reports how long the outage must go on earning, in µs, and the band that must
+// be waited for. Earn must have been called before.
+func (s *Share) Take(cost int64) (ok bool, retryMicro int64, band int) {
+	for i := range s.rule.Count() {
+		part := s.part(i)
+		short := min(cost*part.Worth, part.Full) - s.credits[i]
+		if short > 0 && part.micro(short) > retryMicro {
+			retryMicro, band = part.micro(short), i
+		}
 	}
-	s.credits -= want
-	return true, 0
+	if retryMicro > 0 {
+		return false, retryMicro, band
+	}
+	for i := range s.rule.Count() {
+		s.credits[i] -= cost * s.part(i).Worth
+	}
+	return true, 0, 0
 }

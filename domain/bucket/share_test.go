@@ -31,7 +31,7 @@ func TestShareStartsEmpty(t *testing.T) {
 		{400_000, 1, true, 0, "before the next"},
 	} {
 		s.Earn(rule, 4, step.elapsed)
-		if ok, retry := s.Take(step.cost); ok != step.ok || retry != step.retry {
+		if ok, retry, _ := s.Take(step.cost); ok != step.ok || retry != step.retry {
 			t.Fatalf("step %d: Take(%d) = %v, %d; want %v, %d: %s", i, step.cost, ok, retry, step.ok, step.retry, step.why)
 		}
 	}
@@ -45,10 +45,10 @@ func TestShareIsKeptBetweenOutages(t *testing.T) {
 	s.Earn(rule, 1, 300_000)
 	s.Take(2)
 	s.Earn(rule, 1, 0) // the next outage begins
-	if ok, _ := s.Take(2); ok {
+	if ok, _, _ := s.Take(2); ok {
 		t.Error("two tokens are there; want the one that was left")
 	}
-	if ok, _ := s.Take(1); !ok {
+	if ok, _, _ := s.Take(1); !ok {
 		t.Error("the token that was left is gone")
 	}
 }
@@ -62,37 +62,43 @@ func TestShareIsBounded(t *testing.T) {
 		rule := anyRule(t, "rule")
 		replicas := rapid.IntRange(1, 100).Draw(t, "replicas")
 		var s Share
-		elapsed, taken, over := int64(0), new(big.Int), int64(0)
-		capacity := max(rule.Burst()/int64(replicas), 1)
+		elapsed, taken := int64(0), new(big.Int)
+		var over [domain.MaxBands]int64
 		for range rapid.IntRange(1, 50).Draw(t, "takes") {
-			pause := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, 2*rule.TokenMicro()*int64(replicas))).Draw(t, "pause")
+			pause := rapid.OneOf(rapid.Int64Range(0, 3), rapid.Int64Range(0, 2*rule.Bands[0].TokenMicro()*int64(replicas))).Draw(t, "pause")
 			elapsed += pause
 			s.Earn(rule, replicas, pause)
 			cost := rapid.OneOf(rapid.Just(int64(1)), rapid.Int64Range(1, rule.Burst())).Draw(t, "cost")
-			ok, retry := s.Take(cost)
+			ok, retry, _ := s.Take(cost)
 			if ok {
 				taken.Add(taken, big.NewInt(cost))
-				over = max(over, cost-capacity)
+				for i := range rule.Count() {
+					over[i] = max(over[i], cost-s.part(i).Burst())
+				}
 			} else {
 				later := s
-				if later.Earn(rule, replicas, retry-1); later.credits >= min(cost, capacity)*later.token() {
-					t.Fatalf("cost %d would be there a µs before %d", cost, retry)
+				early := later
+				if early.Earn(rule, replicas, retry-1); pass(&early, cost) {
+					t.Fatalf("cost %d is there a µs before %d", cost, retry)
 				}
-				later.Earn(rule, replicas, 1)
-				if ok, _ := later.Take(cost); !ok {
+				if later.Earn(rule, replicas, retry); !pass(&later, cost) {
 					t.Fatalf("cost %d is not there after %d µs", cost, retry)
 				}
 			}
-			if s.credits > capacity*s.token() {
-				t.Fatalf("%d credits; want at most %d tokens", s.credits, capacity)
+			for i := range rule.Count() {
+				if most := s.part(i).Full; s.credits[i] > most {
+					t.Fatalf("%d credits in band %d; want at most %d", s.credits[i], i, most)
+				}
 			}
 		}
-		spent := taken.Mul(taken, big.NewInt(rule.Worth)) // in 1/replicas of credits
-		spent.Mul(spent, big.NewInt(int64(replicas)))
-		earned := new(big.Int).Mul(big.NewInt(elapsed), big.NewInt(rule.Earn))
-		earned.Add(earned, new(big.Int).Mul(big.NewInt(over*rule.Worth), big.NewInt(int64(replicas))))
-		if spent.Cmp(earned) > 0 {
-			t.Fatalf("%d taken of %d earned", spent, earned)
+		for i, b := range rule.Bands[:rule.Count()] {
+			spent := new(big.Int).Mul(taken, big.NewInt(b.Worth)) // in 1/replicas of credits
+			spent.Mul(spent, big.NewInt(int64(replicas)))
+			earned := new(big.Int).Mul(big.NewInt(elapsed), big.NewInt(b.Earn))
+			earned.Add(earned, new(big.Int).Mul(big.NewInt(over[i]*b.Worth), big.NewInt(int64(replicas))))
+			if spent.Cmp(earned) > 0 {
+				t.Fatalf("%d taken of %d earned in band %d", spent, earned, i)
+			}
 		}
 	})
 }
@@ -104,12 +110,12 @@ func TestShareOwesWholeTokensAfterAChange(t *testing.T) {
 	rule := ruleOf(t, domain.PerSecond(1).WithBurst(4))
 	var s Share
 	s.Earn(rule, 4, 4_000_000)
-	if ok, _ := s.Take(2); !ok {
+	if ok, _, _ := s.Take(2); !ok {
 		t.Fatal("a cost above the share does not pass, although it is full")
 	}
 	s.Earn(rule, 4, 2_000_000) // half of the token that is owed
 	s.Earn(rule, 2, 0)
-	if ok, retry := s.Take(1); ok || retry != 4_000_000 {
+	if ok, retry, _ := s.Take(1); ok || retry != 4_000_000 {
 		t.Errorf("Take(1) = %v, %d; want 4 s, for the token owed and the one asked for", ok, retry)
 	}
 }
@@ -122,14 +128,20 @@ func TestShareNeverMintsAtAChange(t *testing.T) {
 		from, to := anyRule(t, "from"), anyRule(t, "to")
 		before, after := rapid.IntRange(1, 50).Draw(t, "before"), rapid.IntRange(1, 50).Draw(t, "after")
 		var s Share
-		earned := rapid.OneOf(rapid.Just(int64(1)<<60), rapid.Int64Range(0, 3*from.TokenMicro()*int64(before)))
+		earned := rapid.OneOf(rapid.Just(int64(1)<<60), rapid.Int64Range(0, 3*from.Bands[0].TokenMicro()*int64(before)))
 		s.Earn(from, before, earned.Draw(t, "earned"))
 		s.Take(rapid.Int64Range(1, from.Burst()).Draw(t, "cost"))
-		s.Earn(from, before, rapid.Int64Range(0, from.TokenMicro()*int64(before)).Draw(t, "since"))
-		had := big.NewRat(s.credits, s.token())
+		s.Earn(from, before, rapid.Int64Range(0, from.Bands[0].TokenMicro()*int64(before)).Draw(t, "since"))
+		was := s
 		s.Earn(to, after, 0)
-		if has := big.NewRat(s.credits, s.token()); has.Cmp(had) > 0 && has.Cmp(big.NewRat(-to.Burst(), 1)) > 0 {
-			t.Fatalf("%s tokens became %s", had.FloatString(3), has.FloatString(3))
+		for i := range to.Count() {
+			had, has := new(big.Rat), big.NewRat(s.credits[i], s.part(i).Worth)
+			if i < from.Count() {
+				had.SetFrac64(was.credits[i], was.part(i).Worth)
+			}
+			if has.Cmp(had) > 0 && has.Cmp(big.NewRat(-to.Bands[i].Burst(), 1)) > 0 {
+				t.Fatalf("%s tokens became %s in band %d", had.FloatString(3), has.FloatString(3), i)
+			}
 		}
 	})
 }
@@ -146,7 +158,7 @@ func TestSharesTogetherAreTheLimit(t *testing.T) {
 		for range seconds * 1000 {
 			s.Earn(rule, replicas, 1000)
 			for {
-				if ok, _ := s.Take(1); !ok {
+				if ok, _, _ := s.Take(1); !ok {
 					break
 				}
 				total++

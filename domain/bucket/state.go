@@ -1,5 +1,7 @@
 package bucket
 
+import "github.com/holdfast-go/holdfast/domain"
+
 // The constants of the protocol, in µs.
 const (
 	skewMicro  = 5_000_000  // a bucket further in the future than this is re-based
@@ -14,11 +16,11 @@ const billsKept = 8
 // there, which is the same as a full one. Times beside AtMicro are lengths, so
 // that a clock which steps back moves them all.
 type State struct {
-	Credits    int64 // from -Rule.Full (a debt) to Rule.Full
-	AtMicro    int64 // the store's clock, Unix µs, at which all this was true
-	Rule       Rule  // whose numbers decide
-	Turn       int64 // µs after AtMicro up to which turns are handed out
-	Challenged int64 // µs since another rule was brought, negative when this one was since; 0 = not within a minute
+	Credits    [domain.MaxBands]int64 // of each band, from -Full (a debt) to Full
+	AtMicro    int64                  // the store's clock, Unix µs, at which all this was true
+	Rule       Rule                   // whose numbers decide
+	Turn       int64                  // µs after AtMicro up to which turns are handed out
+	Challenged int64                  // µs since another rule was brought, negative when this one was since; 0 = not within a minute
 	Bills      [billsKept]uint64
 }
 
@@ -44,8 +46,9 @@ type Ask struct {
 // An Answer answers one Ask.
 type Answer struct {
 	Granted    int64 // the first so many of Count
-	Remaining  int64 // whole tokens left
+	Remaining  int64 // whole tokens left, in the band that has the fewest
 	RetryMicro int64 // µs until asking again is useful, when not all were granted; Never
+	Band       int   // then, the first of the bands that must be waited for longest
 }
 
 // Never is the RetryMicro of a cost above the burst, and of nonsense.
@@ -58,8 +61,8 @@ const Never = -1
 func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (foreign bool) {
 	next := *st
 	changed := next.enter(nowMicro, r)
-	turn, denied := next.Turn, false
-	peeked := true // only
+	turn, token := next.Turn, int64(0) // the time of one in the slowest band that denied
+	peeked := true                     // only
 	for i, ask := range asks {
 		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && !ask.Turn
 		var wrote bool
@@ -69,12 +72,12 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (f
 			continue
 		}
 		if ask.Turn && answers[i].RetryMicro != Never {
-			denied = true
+			token = max(token, next.Rule.Bands[answers[i].Band].TokenMicro())
 			answers[i].RetryMicro = max(answers[i].RetryMicro, turn)
 		}
 	}
-	if denied {
-		next.Turn = min(turn+next.Rule.TokenMicro(), turnMicro)
+	if token > 0 {
+		next.Turn = min(turn+token, turnMicro)
 		changed = true
 	}
 	if changed && !peeked {
@@ -87,12 +90,12 @@ func (st *State) Decide(nowMicro int64, r Rule, asks []Ask, answers []Answer) (f
 // whether that must be kept: the passing of time alone need not.
 func (st *State) enter(nowMicro int64, r Rule) (changed bool) {
 	if st.Rule == (Rule{}) {
-		*st = State{Credits: r.Full, AtMicro: nowMicro, Rule: r}
+		*st = State{Credits: r.full(), AtMicro: nowMicro, Rule: r}
 		return false
 	}
 	rebased := st.advance(nowMicro)
-	if st.Credits == st.Rule.Full && st.Turn == 0 && st.contestedMicro() == 0 {
-		*st = State{Credits: r.Full, AtMicro: st.AtMicro, Rule: r}
+	if st.isFull() {
+		*st = State{Credits: r.full(), AtMicro: st.AtMicro, Rule: r}
 		return false
 	}
 	return st.claim(r) || rebased
@@ -111,8 +114,9 @@ func (st *State) advance(nowMicro int64) (rebased bool) {
 		return false
 	}
 	st.AtMicro = nowMicro
-	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
-	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)
+	for i := range st.Rule.Count() {
+		st.Credits[i] = st.Rule.Bands[i].refill(st.Credits[i], elapsed)
+	}
 	st.Turn = max(st.Turn-elapsed, 0)
 	switch {
 	case st.Challenged > 0:
@@ -147,12 +151,12 @@ func (st *State) claim(r Rule) (changed bool) {
 		return true
 	case r == st.Rule:
 		return false
-	case r.better(st.Rule):
-		st.Credits = r.rescale(st.Rule, st.Credits)
+	case r.better(&st.Rule):
+		st.Credits = r.carry(&st.Rule, st.Credits)
 		st.Rule, st.Challenged = r, -1
 		return true
 	case st.Challenged >= claimMicro:
-		st.Credits = r.rescale(st.Rule, st.Credits)
+		st.Credits = r.carry(&st.Rule, st.Credits)
 		st.Rule, st.Challenged = r, 0
 		return true
 	case st.Challenged <= 0:
@@ -171,18 +175,28 @@ func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	case ask.Cost < 0 || ask.Count < 1 || ask.Cost > st.Rule.Burst():
 		return Answer{Remaining: st.remaining(), RetryMicro: Never}, false
 	case ask.Cost == 0:
-		return Answer{Granted: ask.Count, Remaining: st.remaining(), RetryMicro: st.waitFor(st.Rule.Worth)}, false
-	}
-	want := ask.Cost * st.Rule.Worth
-	if st.Credits > 0 {
-		a.Granted = min(ask.Count, st.Credits/want)
-		st.Credits -= a.Granted * want
-	}
-	if a.Granted < ask.Count {
-		a.RetryMicro = st.waitFor(want)
+		a.Granted = ask.Count
+		a.RetryMicro, a.Band = st.waitFor(1)
+	default:
+		a.Granted = st.take(ask.Cost, ask.Count)
+		if a.Granted < ask.Count {
+			a.RetryMicro, a.Band = st.waitFor(ask.Cost)
+		}
 	}
 	a.Remaining = st.remaining()
-	return a, a.Granted > 0
+	return a, ask.Cost > 0 && a.Granted > 0
+}
+
+// take takes as many of count times cost tokens as there are in every band.
+func (st *State) take(cost, count int64) (granted int64) {
+	granted = count
+	for i := range st.Rule.Count() {
+		granted = min(granted, max(st.Credits[i], 0)/(cost*st.Rule.Bands[i].Worth))
+	}
+	for i := range st.Rule.Count() {
+		st.Credits[i] -= granted * cost * st.Rule.Bands[i].Worth
+	}
+	return granted
 }
 
 // charge takes tokens for a bill that was not charged yet.
@@ -194,26 +208,46 @@ func (st *State) charge(bill uint64, tokens int64) (wrote bool) {
 	}
 	copy(st.Bills[1:], st.Bills[:billsKept-1])
 	st.Bills[0] = bill
-	st.Credits -= max(min(tokens, st.Rule.Burst()), 0) * st.Rule.Worth
-	st.Credits = max(st.Credits, -st.Rule.Full)
+	for i := range st.Rule.Count() {
+		st.Credits[i] = st.Rule.Bands[i].charge(st.Credits[i], tokens)
+	}
 	return true
 }
 
-func (st *State) remaining() int64 { return max(st.Credits, 0) / st.Rule.Worth }
-
-// waitFor is the time until want credits are there, in µs, rounded up.
-func (st *State) waitFor(want int64) int64 {
-	if st.Credits >= want {
-		return 0
+// remaining is the whole tokens in the band that has the fewest.
+func (st *State) remaining() int64 {
+	fewest := max(st.Credits[0], 0) / st.Rule.Bands[0].Worth
+	for i := 1; i < st.Rule.Count(); i++ {
+		fewest = min(fewest, max(st.Credits[i], 0)/st.Rule.Bands[i].Worth)
 	}
-	return ceilDiv(want-st.Credits, st.Rule.Earn)
+	return fewest
 }
 
-// FullMicro is the time after AtMicro from which st is the same as a bucket
-// that is not there: it is full, no turn is out and its rule is not contested.
-func (st *State) FullMicro() int64 {
-	if st.Rule == (Rule{}) {
-		return 0
+// waitFor is the time until tokens are there in all bands, in µs, rounded up,
+// and the first band that takes so long.
+func (st *State) waitFor(tokens int64) (micro int64, band int) {
+	for i := range st.Rule.Count() {
+		b := st.Rule.Bands[i]
+		if short := tokens*b.Worth - st.Credits[i]; short > 0 && b.micro(short) > micro {
+			micro, band = b.micro(short), i
+		}
 	}
-	return max(ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn), st.Turn, st.contestedMicro())
+	return micro, band
+}
+
+// isFull reports whether st is the same as a bucket that is not there: it is
+// full, no turn is out and its rule is not contested.
+func (st *State) isFull() bool {
+	return st.Credits == st.Rule.full() && st.Turn == 0 && st.contestedMicro() == 0
+}
+
+// FullMicro is the time after AtMicro from which st is the same as a bucket that
+// is not there.
+func (st *State) FullMicro() int64 {
+	micro := max(st.Turn, st.contestedMicro())
+	for i := range st.Rule.Count() {
+		b := st.Rule.Bands[i]
+		micro = max(micro, b.micro(b.Full-st.Credits[i]))
+	}
+	return micro
 }

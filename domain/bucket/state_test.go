@@ -28,6 +28,15 @@ func (st *State) decideOne(nowMicro int64, r Rule, ask Ask) Answer {
 	return answers[0]
 }
 
+// anyState draws a bucket that was just asked under the rule.
+func anyState(t *rapid.T, r Rule) State {
+	st := State{AtMicro: start, Rule: r}
+	for i, b := range r.Bands {
+		st.Credits[i] = rapid.Int64Range(-b.Full, b.Full).Draw(t, "credits")
+	}
+	return st
+}
+
 // anyAsk draws asks that callers make, and some that none should.
 func anyAsk(t *rapid.T, r Rule) Ask {
 	switch rapid.IntRange(0, 20).Draw(t, "kind") {
@@ -47,9 +56,10 @@ func anyAsk(t *rapid.T, r Rule) Ask {
 // anyPause draws how far a clock goes on, in µs: often just to where something
 // happens.
 func anyPause(t *rapid.T, r Rule) int64 {
+	b := r.Bands[rapid.IntRange(0, r.Count()-1).Draw(t, "band")]
 	return rapid.OneOf(
-		rapid.Just(int64(0)), rapid.Int64Range(0, 3), rapid.Just(r.TokenMicro()), rapid.Int64Range(0, 3*r.TokenMicro()),
-		rapid.Int64Range(0, ceilDiv(r.Full, r.Earn)+1),
+		rapid.Just(int64(0)), rapid.Int64Range(0, 3), rapid.Just(b.TokenMicro()), rapid.Int64Range(0, 3*b.TokenMicro()),
+		rapid.Int64Range(0, b.micro(b.Full)+1),
 	).Draw(t, "pause")
 }
 
@@ -62,7 +72,7 @@ func TestEnvelope(t *testing.T) {
 		rule := anyRule(t, "rule")
 		// A grant is at the latest time that the bucket was told: it does not
 		// remember what it denied, so neither the times of that.
-		type grant struct{ at, credits *big.Int }
+		type grant struct{ at, tokens *big.Int }
 		var grants []grant
 		var st State
 		clock := int64(start)
@@ -82,20 +92,25 @@ func TestEnvelope(t *testing.T) {
 				if told = max(told, now); st.AtMicro != told {
 					t.Fatalf("the bucket is at %d after a grant at %d", st.AtMicro, told)
 				}
-				grants = append(grants, grant{big.NewInt(told), spent.Mul(spent, big.NewInt(rule.Worth))})
+				grants = append(grants, grant{big.NewInt(told), spent})
 			}
-			if st.Credits < -rule.Full || st.Credits > rule.Full {
-				t.Fatalf("%d credits, outside of ±%d", st.Credits, rule.Full)
+			for i, b := range rule.Bands {
+				if st.Credits[i] < -b.Full || st.Credits[i] > b.Full {
+					t.Fatalf("%d credits in band %d, outside of ±%d", st.Credits[i], i, b.Full)
+				}
 			}
 		}
 		for i := range grants {
 			sum := new(big.Int)
 			for j := i; j < len(grants); j++ {
-				sum.Add(sum, grants[j].credits)
-				most := new(big.Int).Sub(grants[j].at, grants[i].at)
-				most.Mul(most, big.NewInt(rule.Earn)).Add(most, big.NewInt(rule.Full))
-				if sum.Cmp(most) > 0 {
-					t.Fatalf("grants %d to %d are %d credits; at most %d", i, j, sum, most)
+				sum.Add(sum, grants[j].tokens)
+				elapsed := new(big.Int).Sub(grants[j].at, grants[i].at)
+				for k, b := range rule.Bands {
+					most := new(big.Int).Mul(elapsed, big.NewInt(b.Earn))
+					most.Add(most, big.NewInt(b.Full))
+					if k < rule.Count() && new(big.Int).Mul(sum, big.NewInt(b.Worth)).Cmp(most) > 0 {
+						t.Fatalf("grants %d to %d are %d tokens; at most %d credits in band %d", i, j, sum, most, k)
+					}
 				}
 			}
 		}
@@ -107,19 +122,20 @@ func TestEnvelope(t *testing.T) {
 func TestNoRefillIsLost(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
-		rule := anyRule(t, "rule")
+		rule := anySimpleRule(t, "rule")
+		band := rule.Bands[0]
 		var st State
 		now, got := int64(start), new(big.Int)
 		take := func() {
 			a := st.decideOne(now, rule, Ask{Cost: 1, Count: math.MaxInt64})
 			got.Add(got, big.NewInt(a.Granted))
-			if a.RetryMicro < 1 || a.RetryMicro > rule.TokenMicro() {
-				t.Fatalf("the next token in %d µs; want at most %d", a.RetryMicro, rule.TokenMicro())
+			if a.RetryMicro < 1 || a.RetryMicro > band.TokenMicro() {
+				t.Fatalf("the next token in %d µs; want at most %d", a.RetryMicro, band.TokenMicro())
 			}
 		}
 		take()
 		for range rapid.IntRange(1, 50).Draw(t, "takes") {
-			now = rapid.Int64Range(now, st.AtMicro+ceilDiv(rule.Full-st.Credits, rule.Earn)-1).Draw(t, "time") // not so late that it is full
+			now = rapid.Int64Range(now, st.AtMicro+ceilDiv(band.Full-st.Credits[0], band.Earn)-1).Draw(t, "time") // not so late that it is full
 			for range rapid.IntRange(0, 3).Draw(t, "vain") {
 				all := st.decideOne(now, rule, Ask{Cost: rule.Burst(), Count: 1, Turn: true})
 				got.Add(got, big.NewInt(all.Granted*rule.Burst()))
@@ -127,11 +143,11 @@ func TestNoRefillIsLost(t *testing.T) {
 			}
 			take()
 		}
-		earned := new(big.Int).Mul(big.NewInt(now-start), big.NewInt(rule.Earn))
-		earned.Add(earned, big.NewInt(rule.Full))
-		spent := new(big.Int).Mul(got, big.NewInt(rule.Worth))
-		if left := earned.Sub(earned, spent); left.Sign() < 0 || left.Cmp(big.NewInt(rule.Worth)) >= 0 {
-			t.Fatalf("%d credits are missing after %d tokens; want less than one token's %d", left, got, rule.Worth)
+		earned := new(big.Int).Mul(big.NewInt(now-start), big.NewInt(band.Earn))
+		earned.Add(earned, big.NewInt(band.Full))
+		spent := new(big.Int).Mul(got, big.NewInt(band.Worth))
+		if left := earned.Sub(earned, spent); left.Sign() < 0 || left.Cmp(big.NewInt(band.Worth)) >= 0 {
+			t.Fatalf("%d credits are missing after %d tokens; want less than one token's %d", left, got, band.Worth)
 		}
 	})
 }
@@ -141,7 +157,7 @@ func TestRetryAfterIsExact(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rule := anyRule(t, "rule")
-		st := State{Credits: rapid.Int64Range(-rule.Full, rule.Full).Draw(t, "credits"), AtMicro: start, Rule: rule}
+		st := anyState(t, rule)
 		ask := Ask{Cost: rapid.Int64Range(1, rule.Burst()).Draw(t, "cost"), Count: 1, Turn: rapid.Bool().Draw(t, "turn")}
 		before := st
 		got := st.decideOne(start, rule, ask)
@@ -164,7 +180,7 @@ func TestCase38ManyAreAsOneByOne(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rule := anyRule(t, "rule")
-		st := State{Credits: rapid.Int64Range(-rule.Full, rule.Full).Draw(t, "credits"), AtMicro: start, Rule: rule}
+		st := anyState(t, rule)
 		single, batch := st, st
 		ask := Ask{Cost: rapid.Int64Range(1, rule.Burst()).Draw(t, "cost"), Count: rapid.Int64Range(1, 20).Draw(t, "count")}
 		many := st.decideOne(start, rule, ask)
@@ -203,7 +219,7 @@ func TestFullIsAsGoodAsNone(t *testing.T) {
 		}
 		if st.FullMicro() > 0 {
 			before := st
-			if before.advance(now - 1); before.Credits == before.Rule.Full && before.Turn == 0 && before.contestedMicro() == 0 {
+			if before.advance(now - 1); before.isFull() {
 				t.Fatalf("full already a µs before: %+v", before)
 			}
 		}
@@ -215,7 +231,7 @@ func TestCase08PeeksChangeNothing(t *testing.T) {
 	t.Parallel()
 	rapid.Check(t, func(t *rapid.T) {
 		rule, other := anyRule(t, "rule"), anyRule(t, "other")
-		st := State{Credits: rapid.Int64Range(-rule.Full, rule.Full).Draw(t, "credits"), AtMicro: start, Rule: rule}
+		st := anyState(t, rule)
 		before := st
 		for range 5 {
 			now := start + rapid.Int64Range(-1e10, 1e10).Draw(t, "elapsed")
@@ -252,7 +268,7 @@ func TestAlternatingVersionsMintNothing(t *testing.T) {
 		}
 		most := new(big.Rat)
 		for _, r := range rules { // the larger burst, the faster rate
-			fast := new(big.Rat).Mul(big.NewRat(now-start, 1), big.NewRat(r.Earn, r.Worth))
+			fast := new(big.Rat).Mul(big.NewRat(now-start, 1), big.NewRat(r.Bands[0].Earn, r.Bands[0].Worth))
 			for _, other := range rules {
 				if sum := new(big.Rat).Add(fast, big.NewRat(other.Burst(), 1)); sum.Cmp(most) > 0 {
 					most = sum
@@ -274,14 +290,14 @@ func TestBillsAreChargedOnce(t *testing.T) {
 		for bill := range uint64(billsKept) {
 			st.decideOne(start, rule, Ask{Cost: 2, Count: 1, Bill: bill + 1})
 		}
-		if st.Credits != rule.Full-2*billsKept*rule.Worth {
-			t.Fatalf("round %d: %d credits; want each bill charged once", round, st.Credits)
+		if b := rule.Bands[0]; st.Credits[0] != b.Full-2*billsKept*b.Worth {
+			t.Fatalf("round %d: %d credits; want each bill charged once", round, st.Credits[0])
 		}
 	}
 	st.decideOne(start, rule, Ask{Cost: 1000, Count: 1, Bill: 99})
 	st.decideOne(start, rule, Ask{Cost: 1000, Count: 1, Bill: 100})
-	if st.Credits != -rule.Full {
-		t.Errorf("%d credits; want a debt of one burst at most", st.Credits)
+	if st.Credits[0] != -rule.Bands[0].Full {
+		t.Errorf("%d credits; want a debt of one burst at most", st.Credits[0])
 	}
 }
 

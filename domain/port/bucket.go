@@ -23,8 +23,9 @@ type TakeRequest struct {
 // A TakeReply answers a TakeRequest.
 type TakeReply struct {
 	Granted    int64         // the first so many of Count
-	Remaining  int64         // whole tokens left
+	Remaining  int64         // whole tokens left, in the band that has the fewest
 	RetryAfter time.Duration // when Granted is below Count: how long to wait before asking again
+	Band       int           // then, the first of the bands that must be waited for longest
 	TooHigh    bool          // Cost is above the burst of the rule in force, or Cost is below 0, or Count below 1: no wait helps
 	Foreign    bool          // another rule than the caller's decided
 	Err        error         // the store could not decide; the rest is then zero

@@ -97,7 +97,7 @@ func failed(id port.ID, err error) error {
 }
 
 func reply(a bucket.Answer, foreign bool) port.TakeReply {
-	r := port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Foreign: foreign}
+	r := port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Band: a.Band, Foreign: foreign}
 	if a.RetryMicro == bucket.Never {
 		r.TooHigh = true
 	} else {

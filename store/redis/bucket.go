@@ -19,6 +19,9 @@ type bucketStore struct{ *Store }
 // Shard returns the part of a cluster that a bucket lives on.
 func (s bucketStore) Shard(id port.ID) uint32 { return s.shard(kindBucket, id) }
 
+// answerNumbers is how many numbers the script answers to an ask.
+const answerNumbers = 4
+
 // A group is the requests of one bucket that stand together in a batch: they
 // share a turn, and in a script a key.
 type group struct {
@@ -164,7 +167,7 @@ func (s bucketStore) read(c *call, sent time.Time, groups []group, in []port.Tak
 // readTake reads what was decided of groups.
 func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
 	for _, g := range groups {
-		if len(n) < 2+3*(g.end-g.begin) || !within(n[0], answerNewer) || !within(n[1], 1) {
+		if len(n) < 2+answerNumbers*(g.end-g.begin) || !within(n[0], answerNewer) || !within(n[1], 1) {
 			return ErrReply
 		}
 		trouble, foreign := s.troubleOf(n[0], g.key), n[1] != 0
@@ -178,7 +181,7 @@ func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, 
 			default:
 				out[i] = takeReply(n, foreign)
 			}
-			n = n[3:]
+			n = n[answerNumbers:]
 		}
 	}
 	if len(n) > 0 {
@@ -197,6 +200,9 @@ func possible(n []int64, ask bucket.Ask) bool {
 	if !within(n[0], most) || !within(n[1], domain.MaxCredits) {
 		return false
 	}
+	if !within(n[3], domain.MaxBands-1) {
+		return false
+	}
 	if n[2] == bucket.Never {
 		return n[0] == 0
 	}
@@ -204,7 +210,7 @@ func possible(n []int64, ask bucket.Ask) bool {
 }
 
 func takeReply(n []int64, foreign bool) port.TakeReply {
-	r := port.TakeReply{Granted: n[0], Remaining: n[1], Foreign: foreign}
+	r := port.TakeReply{Granted: n[0], Remaining: n[1], Band: int(n[3]), Foreign: foreign}
 	if n[2] == bucket.Never {
 		r.TooHigh = true
 	} else {

@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"fmt"
+	"strings"
 	"sync"
 
 	"github.com/holdfast-go/holdfast/domain/bucket"
@@ -24,7 +25,7 @@ func (c *claims) of(r bucket.Rule) any {
 	if ok {
 		return text
 	}
-	text = fmt.Sprintf("1:%d:%d:%d:%d", r.Version, r.Earn, r.Worth, r.Burst())
+	text = claimText(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.texts == nil {
@@ -34,4 +35,14 @@ func (c *claims) of(r bucket.Rule) any {
 		c.texts[r] = text
 	}
 	return text
+}
+
+// claimText is how bucket_take.lua has a rule.
+func claimText(r bucket.Rule) string {
+	var text strings.Builder
+	fmt.Fprintf(&text, "1:%d", r.Version)
+	for i := range r.Count() {
+		fmt.Fprintf(&text, ":%d:%d:%d", r.Bands[i].Earn, r.Bands[i].Worth, r.Bands[i].Burst())
+	}
+	return text.String()
 }

@@ -25,7 +25,7 @@ func TestCase01ClocksOfClientsDoNotMatter(t *testing.T) {
 	server := redisserver.ForTest(t)
 	fleet := newFleet()
 	rule := ruleOf(t, 10, 10)
-	rule.Worth, rule.Full = 3_600_000_000, 36_000_000_000 // a token an hour
+	rule.Bands[0].Worth, rule.Bands[0].Full = 3_600_000_000, 36_000_000_000 // a token an hour
 	now := New(connect(t, server.Addr()), fleet, Options{})
 	ask := func(s *Store) (granted int64) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)

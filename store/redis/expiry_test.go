@@ -41,7 +41,8 @@ func (f *fixture) meaning() time.Duration {
 		return n
 	}
 	rule := ruleOf(f.t, 10, 10)
-	st := bucket.State{Credits: number("c"), AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x")}
+	st := bucket.State{AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x")}
+	st.Credits[0] = number("c")
 	return time.Duration(st.AtMicro-f.micro.Load()+st.FullMicro()) * time.Microsecond
 }
 

@@ -78,7 +78,7 @@ func TestLostRepliesAreNotAskedForAgain(t *testing.T) {
 func manyBuckets(t *testing.T, n int) []port.TakeRequest {
 	t.Helper()
 	rule := ruleOf(t, 10, 10)
-	rule.Worth, rule.Full = 3_600_000_000, 36_000_000_000
+	rule.Bands[0].Worth, rule.Bands[0].Full = 3_600_000_000, 36_000_000_000
 	in := make([]port.TakeRequest, n)
 	for i := range in {
 		in[i] = port.TakeRequest{Bucket: port.ID{Name: "limit", Key: strconv.Itoa(i)}, Rule: rule, Ask: takeOne()}

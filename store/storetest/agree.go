@@ -75,6 +75,9 @@ type operation struct {
 	saw   string // of a breaker: its state, or that it granted a probe
 }
 
+// rulesOfBucket is how many of a tape's rules are brought to the same bucket.
+const rulesOfBucket = 3
+
 func newTape(seed uint64) *tape {
 	r := rand.New(rand.NewPCG(seed, 1))
 	tp := &tape{Rand: r, clock: newClock(), known: make(map[port.ID]uint64), tokens: make(map[port.ID]uint64)}
@@ -82,6 +85,11 @@ func newTape(seed uint64) *tape {
 		limit(10, time.Second, 10), limit(3, time.Second, 5), limit(1000, time.Second, 100), limit(7, time.Minute, 20),
 		version(limit(10, time.Second, 100), 1), version(limit(1, time.Hour, 3), 2), version(limit(999_983, time.Second, 77), 2),
 		limit(1, 86400*time.Second, 6000), version(limit(1<<31-1, time.Second, 1<<20), 1),
+		with(limit(5, time.Second, 6), limit(30, time.Minute, 40)),
+		version(with(limit(8, time.Second, 7), limit(30, time.Minute, 50), limit(300, time.Hour, 200)), 1),
+		version(limit(20, time.Second, 30), 2),
+		with(limit(2, time.Second, 7), limit(10, time.Minute, 9)), limit(2, time.Second, 7),
+		with(limit(2, time.Second, 7), limit(20, time.Minute, 12), limit(100, time.Hour, 50), limit(1000, 24*time.Hour, 200)),
 	} {
 		rule, err := bucket.Compile(l)
 		if err != nil {
@@ -136,14 +144,15 @@ func (tp *tape) next() *operation {
 
 func (tp *tape) take() *operation {
 	in := make([]port.TakeRequest, 1+tp.IntN(12))
-	home := tp.IntN(3)
+	homes := len(tp.rules) / rulesOfBucket
+	home := tp.IntN(homes)
 	for i := range in {
 		if tp.IntN(3) == 0 {
-			home = tp.IntN(3)
+			home = tp.IntN(homes)
 		}
 		in[i] = port.TakeRequest{
 			Bucket: port.ID{Name: "limit", Key: strconv.Itoa(home)},
-			Rule:   tp.rules[home*3+tp.IntN(3)*min(tp.IntN(8), 1)],
+			Rule:   tp.rules[home*rulesOfBucket+tp.IntN(rulesOfBucket)*min(tp.IntN(8), 1)],
 			Ask:    bucket.Ask{Cost: int64(tp.IntN(7)), Count: int64(1 + tp.IntN(4)), Turn: tp.IntN(2) == 0},
 		}
 		if tp.IntN(20) == 0 {

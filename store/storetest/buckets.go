@@ -57,7 +57,7 @@ func version(r domain.RateLimit, n int64) domain.RateLimit {
 // TestBuckets is the conformance suite of a [port.BucketStore].
 func TestBuckets(t *testing.T, newStore Maker) {
 	t.Helper()
-	for _, story := range takeStories() {
+	for _, story := range slices.Concat(takeStories(), bandStories()) {
 		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}
 	t.Run("a batch is decided in order", func(t *testing.T) { testBatch(t, newStore) })
@@ -105,7 +105,6 @@ func compile(t *testing.T, declared domain.RateLimit) bucket.Rule {
 func takeStories() []takeStory {
 	second, perSecond := time.Second, limit(1, time.Second, 3)
 	strict, loose := version(limit(10, second, 10), 1), version(limit(1000, second, 1000), 2)
-	foreign := func(r port.TakeReply) port.TakeReply { r.Foreign = true; return r }
 	return []takeStory{
 		{"a new bucket is full (case 37)", "it gives its burst at once, then its rate", perSecond, []takeStep{
 			{0, domain.RateLimit{}, many(5), port.TakeReply{Granted: 3, RetryAfter: second}},
