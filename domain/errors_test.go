@@ -42,6 +42,10 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 			hold.ErrRateLimited, nil, `rate limited: "l" for key "a\nb", retry after 1s`,
 		},
 		{
+			&hold.RateLimitedError{Name: "l", Key: "a", Band: 2, RetryAfter: time.Hour},
+			hold.ErrRateLimited, nil, `rate limited: "l" by Also[1] for key "a", retry after 1h0m0s`,
+		},
+		{
 			&hold.StoreError{Op: "take", Name: "l", Err: errBackend},
 			hold.ErrStoreUnavailable, errBackend, `store unavailable: take "l": backend`,
 		},

@@ -13,14 +13,17 @@ func TestPolicyText(t *testing.T) {
 	jittered := hold.Fixed(90 * time.Second)
 	jittered.Jitter = hold.PlusMinus(0.25)
 	for want, p := range map[string]hold.Policy{
-		"none":                               hold.None{},
-		"retry()":                            hold.Retry{},
-		"retry(max_attempts=-1)":             hold.Retry{MaxAttempts: hold.UnlimitedAttempts},
-		"timeout(2s)":                        hold.Timeout{Duration: 2 * time.Second},
-		"timeout(2m)":                        hold.Timeout{Duration: 2 * time.Minute},
-		"timeout(1h30m)":                     hold.Timeout{Duration: 90 * time.Minute},
-		"timeout(1h)":                        hold.Timeout{Duration: time.Hour},
-		"rate_limit(100/s, burst=20)":        hold.RateLimit{Limit: hold.PerSecond(100).WithBurst(20)},
+		"none":                        hold.None{},
+		"retry()":                     hold.Retry{},
+		"retry(max_attempts=-1)":      hold.Retry{MaxAttempts: hold.UnlimitedAttempts},
+		"timeout(2s)":                 hold.Timeout{Duration: 2 * time.Second},
+		"timeout(2m)":                 hold.Timeout{Duration: 2 * time.Minute},
+		"timeout(1h30m)":              hold.Timeout{Duration: 90 * time.Minute},
+		"timeout(1h)":                 hold.Timeout{Duration: time.Hour},
+		"rate_limit(100/s, burst=20)": hold.RateLimit{Limit: hold.PerSecond(100).WithBurst(20)},
+		"rate_limit(10/s, also=1000/h, also=5000/24h, burst=6000, name=a)": hold.RateLimit{
+			Name: "a", Limit: hold.PerSecond(10), Also: hold.Bands{hold.PerHour(1000), hold.Per(5000, 24*time.Hour).WithBurst(6000)},
+		},
 		"rate_limit(5/m)":                    hold.RateLimit{Limit: hold.PerMinute(5)},
 		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},
 		"rate_limit(1/1m30s, name=a)":        hold.RateLimit{Name: "a", Limit: hold.Per(1, 90*time.Second)},

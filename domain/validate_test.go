@@ -88,6 +88,17 @@ func TestValidateRateLimit(t *testing.T) {
 		{"a product that floats cannot hold", hold.RateLimit{Limit: hold.PerSecond(1).WithBurst(math.MaxInt64)}, "Limit.Burst"},
 		{"the same through the default burst", hold.RateLimit{Limit: hold.Per(1<<40, math.MaxInt64/1000*1000)}, "Limit.Burst"},
 		{"a million a day", hold.RateLimit{Limit: hold.Per(1_000_000, 24*time.Hour)}, ""},
+		{"three bands", banded(hold.PerSecond(10), hold.PerHour(1000), hold.Per(5000, 24*time.Hour)), ""},
+		{"bands that differ in their bursts alone", banded(hold.PerSecond(10), hold.PerSecond(10).WithBurst(20)), "Also[0]"},
+		{"a band with a smaller burst", banded(hold.PerSecond(100), hold.PerMinute(60)), "Also[0]"},
+		{"a band with the same burst", banded(hold.PerSecond(100), hold.PerMinute(100)), "Also[0]"},
+		{"a band that is faster", banded(hold.PerSecond(10), hold.PerMinute(601)), "Also[0]"},
+		{"a band as fast", banded(hold.PerSecond(10), hold.PerMinute(600)), "Also[0]"},
+		{"the first band's burst of its own", banded(hold.PerSecond(10).WithBurst(2000), hold.PerHour(1000)), "Also[0]"},
+		{"bands out of order", banded(hold.PerSecond(10), hold.Per(5000, 24*time.Hour), hold.PerHour(1000)), "Also[1]"},
+		{"a free place between bands", banded(hold.PerSecond(10), hold.Limit{}, hold.PerHour(1000)), "Also[1]"},
+		{"a band of nonsense", banded(hold.PerSecond(10), hold.PerHour(-1)), "Also[0].Tokens"},
+		{"a band that cannot be counted", banded(hold.PerSecond(10), hold.Per(1<<20, 1<<50*time.Microsecond)), "Also[0].Burst"},
 		{"a name that could leave its namespace", hold.RateLimit{Name: "a}:b", Limit: hold.PerSecond(1)}, "Name"},
 		{"an unknown outage", hold.RateLimit{Limit: hold.PerSecond(1), Outage: 3}, "Outage"},
 		{"a negative version", hold.RateLimit{Limit: hold.PerSecond(1), Version: -1}, "Version"},
@@ -226,4 +237,11 @@ func TestLimitIsExact(t *testing.T) {
 			t.Fatalf("%s: a full bucket holds %g credits", l, full)
 		}
 	})
+}
+
+// banded is a limit of several bands.
+func banded(first hold.Limit, further ...hold.Limit) hold.RateLimit {
+	r := hold.RateLimit{Limit: first}
+	copy(r.Also[:], further)
+	return r
 }

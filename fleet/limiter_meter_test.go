@@ -13,17 +13,24 @@ const unit = 60_000_000
 
 // An account is what one bucket granted since it began, on the store's clock. It
 // holds each interval against the largest burst of its rules and what those
-// earned in it: nothing is rounded, and nothing of the bucket's own is used.
+// earned in it, band by band: nothing is rounded, and nothing of the bucket's own
+// is used.
 type account struct {
-	at            int64 // µs; behind a clock that stepped back
-	earned, spent int64 // units
-	spans         []span
-	charged       map[uint64]int // how often each bill was executed
+	at      int64 // µs; behind a clock that stepped back
+	rule    bucket.Rule
+	ledgers [domain.MaxBands]ledger
+	charged map[uint64]int // how often each bill was executed
 }
 
-// A span is the time of one rule.
+// A ledger is an account's of one band.
+type ledger struct {
+	earned, spent int64 // units
+	spans         []span
+}
+
+// A span is the time of one rule's band.
 type span struct {
-	rule bucket.Rule
+	band bucket.Band
 	most int64 // earned - spent, at the beginning of the worst interval so far
 	used bool
 }
@@ -33,44 +40,60 @@ type span struct {
 const accountSkew = 5_000_000
 
 func (a *account) advance(micro int64) {
-	if len(a.spans) == 0 || a.at-micro > accountSkew {
+	if a.rule == (bucket.Rule{}) || a.at-micro > accountSkew {
 		a.at = micro
 		return
 	}
 	if micro > a.at {
-		band := a.spans[len(a.spans)-1].rule.Bands[0]
-		a.earned += (micro - a.at) * (unit * band.Earn / band.Worth)
+		for i := range a.rule.Count() {
+			band := a.rule.Bands[i]
+			a.ledgers[i].earned += (micro - a.at) * (unit * band.Earn / band.Worth)
+		}
 		a.at = micro
 	}
 }
 
-// adopt makes rule the one that decides.
+// adopt makes rule the one that decides. It has as many bands as the one before.
 func (a *account) adopt(rule bucket.Rule) {
-	if n := len(a.spans); n == 0 || a.spans[n-1].rule != rule {
-		a.spans = append(a.spans, span{rule: rule})
+	if a.rule == rule {
+		return
+	}
+	a.rule = rule
+	for i := range rule.Count() {
+		l := &a.ledgers[i]
+		l.spans = append(l.spans, span{band: rule.Bands[i]})
 	}
 }
 
 // grant books tokens, and returns by how many the worst interval that ends now
-// is above what it may have: what was earned, and the larger burst of the two
-// rules when it holds one change. It is put together of such intervals when it
-// holds more: what is in a bucket keeps its share of the burst, so that a limit
-// which is lowered, and filled, and raised again has had two bursts.
+// is above what it may have.
 func (a *account) grant(tokens int64) (over float64) {
-	now := &a.spans[len(a.spans)-1]
-	if saved := a.earned - a.spent; !now.used || saved > now.most {
+	for i := range a.rule.Count() {
+		over = max(over, a.ledgers[i].grant(tokens))
+	}
+	return over
+}
+
+// grant does so in one band: an interval may have what was earned, and the larger
+// burst of the two rules when it holds one change. It is put together of such
+// intervals when it holds more: what is in a bucket keeps its share of the burst,
+// so that a limit which is lowered, and filled, and raised again has had two
+// bursts.
+func (l *ledger) grant(tokens int64) (over float64) {
+	now := &l.spans[len(l.spans)-1]
+	if saved := l.earned - l.spent; !now.used || saved > now.most {
 		now.most, now.used = saved, true
 	}
-	a.spent += tokens * unit
+	l.spent += tokens * unit
 	var bursts, pair, worst int64
-	for back := range len(a.spans) {
-		s := a.spans[len(a.spans)-1-back]
+	for back := range len(l.spans) {
+		s := l.spans[len(l.spans)-1-back]
 		if back%2 == 0 {
 			bursts, pair = bursts+pair, 0
 		}
-		pair = max(pair, s.rule.Burst()*unit)
+		pair = max(pair, s.band.Burst()*unit)
 		if s.used {
-			worst = max(worst, a.spent-a.earned+s.most-bursts-pair)
+			worst = max(worst, l.spent-l.earned+s.most-bursts-pair)
 		}
 	}
 	return float64(worst) / unit

@@ -205,7 +205,7 @@ func (b *bank) book(w *wire, in port.TakeRequest, out port.TakeReply) {
 // this request is as good as none: it knows no bills any more.
 func (*bank) remembersBills(a *account, in port.TakeRequest, out port.TakeReply) {
 	taken := out.Granted * in.Cost
-	if out.Remaining+taken >= a.spans[len(a.spans)-1].rule.Burst() {
+	if out.Remaining+taken >= a.rule.Burst() {
 		clear(a.charged)
 	}
 	if in.Bill != 0 {

@@ -48,7 +48,19 @@ func drawLimits(rnd *rand.Rand) []*simulatedLimit {
 		p := domain.RateLimit{Name: fmt.Sprint("limit", i), Limit: drawLimit(rnd, dearest), Outage: outage}
 		limits = append(limits, newSimulatedLimit(p, rnd.IntN(4), dearest))
 	}
-	return limits
+	p := domain.RateLimit{Name: bandedName, Outage: domain.OutageClosed}
+	p.Limit, p.Also = drawBands(rnd, 4)
+	return append(limits, newSimulatedLimit(p, rnd.IntN(4), 4))
+}
+
+// bandedName is a limit of two bands.
+const bandedName = "banded"
+
+// drawBands draws a fast band and one that is slower than every fast one.
+func drawBands(rnd *rand.Rand, least int64) (domain.Limit, domain.Bands) {
+	fast := domain.PerSecond([]int64{5, 20, 100}[rnd.IntN(3)]).WithBurst(least + rnd.Int64N(30))
+	slow := domain.PerMinute([]int64{20, 60, 120}[rnd.IntN(3)]).WithBurst(fast.Burst + 1 + rnd.Int64N(60))
+	return fast, domain.Bands{slow}
 }
 
 // drawLimit draws numbers of which each µs earns a whole part of a unit, and a
@@ -81,7 +93,11 @@ func (l *simulatedLimit) change(rnd *rand.Rand) domain.RateLimit {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	p := l.all[len(l.all)-1]
-	p.Limit = drawLimit(rnd, l.dearest)
+	if p.Name == bandedName {
+		p.Limit, p.Also = drawBands(rnd, l.dearest)
+	} else {
+		p.Limit = drawLimit(rnd, l.dearest)
+	}
 	if !oneIn(rnd, 4) {
 		p.Version++
 	}

@@ -33,6 +33,27 @@ func TestLimitRefuses(t *testing.T) {
 	})
 }
 
+// TestTheBandThatRefusesIsNamed: case 17 of limits, as a caller sees it.
+func TestTheBandThatRefusesIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrchestrator(t, orchestrator.Config{})
+		g := newGuard(t, o, "g", hold.RateLimit{Limit: hold.PerSecond(2), Also: hold.Bands{hold.PerMinute(3)}})
+		b := failing(nil)
+		for _, want := range []*hold.RateLimitedError{
+			nil, nil, {Name: "g", RetryAfter: 500 * time.Millisecond}, nil, {Name: "g", Band: 1, RetryAfter: 19500 * time.Millisecond}, nil,
+		} {
+			_, err := orchestrator.Do(t.Context(), g, b.call)
+			limited, ok := errors.AsType[*hold.RateLimitedError](err)
+			if ok != (want != nil) || (ok && *limited != *want) {
+				t.Fatalf("error %#v; want %#v", err, want)
+			}
+			if ok {
+				time.Sleep(limited.RetryAfter)
+			}
+		}
+	})
+}
+
 // TestKeysAndCosts: what a call says about all limits, and about one of them.
 func TestKeysAndCosts(t *testing.T) {
 	const burst = 100

@@ -182,6 +182,56 @@ func TestRescaleNeverMints(t *testing.T) {
 	})
 }
 
+// A changed limit's bands go on from those that were there: of the same rate
+// first, then in their order; more of them begin full.
+func TestBandsGoOn(t *testing.T) {
+	t.Parallel()
+	second, hour, day := domain.PerSecond(10), domain.PerHour(1000), domain.Per(5000, 24*time.Hour)
+	fast, slow := domain.PerSecond(20), domain.PerHour(500)
+	bands := func(l ...domain.Limit) []domain.Limit { return l }
+	for name, c := range map[string]struct {
+		from, to []domain.Limit
+		shares   []int64 // of each band before, in percent
+		want     []int64
+	}{
+		"nothing changes":                 {bands(second, hour), bands(second, hour), []int64{0, 30}, []int64{0, 30}},
+		"one is added behind":             {bands(second), bands(second, hour), []int64{0}, []int64{0, 100}},
+		"one is added before":             {bands(hour), bands(second, hour), []int64{30}, []int64{100, 30}},
+		"one is added between":            {bands(second, day), bands(second, hour, day), []int64{0, 30}, []int64{0, 100, 30}},
+		"one is taken away":               {bands(second, hour, day), bands(second, day), []int64{0, 30, 50}, []int64{0, 50}},
+		"the first is taken away":         {bands(second, hour), bands(hour), []int64{0, 30}, []int64{30}},
+		"one is changed":                  {bands(second, hour), bands(second, slow), []int64{0, 30}, []int64{0, 30}},
+		"all are changed":                 {bands(second, hour), bands(fast, slow), []int64{10, 30}, []int64{10, 30}},
+		"one is changed and one is added": {bands(second), bands(fast, hour), []int64{0}, []int64{0, 100}},
+		"one is changed, and one stays":   {bands(second, day), bands(fast, hour, day), []int64{0, 30}, []int64{0, 100, 30}},
+		"what was left goes on in order":  {bands(second, hour, day), bands(fast, day), []int64{0, 30, 50}, []int64{0, 50}},
+		"more are changed than are left":  {bands(second, hour), bands(fast), []int64{20, 30}, []int64{20}},
+	} {
+		from, to := ruleOfBands(t, c.from), ruleOfBands(t, c.to)
+		var credits [domain.MaxBands]int64
+		for i, share := range c.shares {
+			credits[i] = from.Bands[i].Full / 100 * share
+		}
+		got := to.carry(&from, credits)
+		for i := range to.Count() {
+			if share := float64(got[i]) / float64(to.Bands[i].Full) * 100; math.Abs(share-float64(c.want[i])) > 0.001 {
+				t.Errorf("%s: band %d begins at %v %%; want %d %%", name, i, share, c.want[i])
+			}
+		}
+	}
+}
+
+func ruleOfBands(t *testing.T, bands []domain.Limit) Rule {
+	t.Helper()
+	p := domain.RateLimit{Limit: bands[0]}
+	copy(p.Also[:], bands[1:])
+	r, err := Compile(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
 // A debt stays the same in tokens, up to a full bucket.
 func TestRescaleKeepsDebts(t *testing.T) {
 	t.Parallel()

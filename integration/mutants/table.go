@@ -20,7 +20,7 @@ const unless = `local _ = KEYS[1] == nil and `
 // once in the file.
 func table() []mutant {
 	return slices.Concat(
-		takeBugs(), shortWayBugs(), bucketBugs(), shareBugs(),
+		takeBugs(), shortWayBugs(), bucketBugs(), bandBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
@@ -33,11 +33,11 @@ func takeBugs() []mutant {
 	return []mutant{
 		{
 			"script: a denial moves the refill clock", takeScript,
-			`denied, retry = true, max(retry, d)`, `denied, retry, c = true, max(retry, d), tonumber(h[1] or c)`, by,
+			`token, retry = max(token, `, `c = credits(h[1]) or c; token, retry = max(token, `, by,
 		},
 		{
 			"script: a denial hands out no turn", takeScript,
-			`d, changed = min(d + floor((w + e - 1) / e), TURN), true`, `changed = true`, by,
+			`d, changed = min(d + token, TURN), true`, `changed = true`, by,
 		},
 		{"script: a bucket has no TTL", takeScript, `redis.call('PEXPIRE', KEYS[k]`, unless + `redis.call('PEXPIRE', KEYS[k]`, by},
 		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
@@ -46,12 +46,12 @@ func takeBugs() []mutant {
 			`and d == 0 and (x == 0 or x >= CLAIM)`, `and d == 0`, by,
 		},
 		{"script: a claim that nobody brings never falls", takeScript, `better(mine, stored) or x >= CLAIM`, `better(mine, stored)`, by},
-		{"script: a changed limit starts full", takeScript, `c, changed = rescale(mine, stored, c), true`, `c, changed = mine.f, true`, by},
+		{"script: a changed limit starts full", takeScript, `c, changed = carry(mine, stored, c), true`, `c, changed = copy(mine.f), true`, by},
 		{
 			"script: refill goes above the burst", takeScript,
-			`c = min(c + e * min(elapsed, floor((f - c + e - 1) / e)), f)`, `c = c + e * elapsed`, by,
+			`c[i] = min(c[i] + e[i] * min(elapsed, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])`, `c[i] = c[i] + e[i] * elapsed`, by,
 		},
-		{"script: a clock that steps back refills", takeScript, `local elapsed = now - u`, `local elapsed = math.abs(now - u)`, by},
+		{"script: a clock that steps back refills", takeScript, `local elapsed, full = now - u, true`, `local elapsed, full = math.abs(now - u), true`, by},
 		{"script: a bucket waits for the clock to come back", takeScript, `u, changed = now, true`, `changed = true`, by},
 		{
 			"script: a bill is charged twice", takeScript,
@@ -59,8 +59,22 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: the time to wait is rounded down", takeScript,
-			`retry = floor((want - c + e - 1) / e)`, `retry = floor((want - c) / e)`, by,
+			`local wait = floor((want - c[i] + e[i] - 1) / e[i])`, `local wait = floor((want - c[i]) / e[i])`, by,
 		},
+		{"script: only the first band is asked", takeScript, `granted = c[i] > 0 and`, `granted = i > 1 and granted or c[i] > 0 and`, by},
+		{"script: only the first band is charged", takeScript, `c[i] = c[i] - granted * cost * w[i]`, `c[i] = c[i] - (i > 1 and 0 or granted) * cost * w[i]`, by},
+		{
+			"script: further bands pay no bill", takeScript,
+			`c[i] = max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])`,
+			`c[i] = i > 1 and c[i] or max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])`, by,
+		},
+		{"script: the shortest wait is told", takeScript, `if wait > retry then`, `if retry == 0 or wait < retry then`, by},
+		{"script: the band that refused is not told", takeScript, `granted, left or 0, retry, band - 1`, `granted, left or 0, retry, 0`, by},
+		{"script: turns are as long as the fastest band takes", takeScript, `floor((w[band] + e[band] - 1) / e[band])`, `floor((w[1] + e[1] - 1) / e[1])`, by},
+		{"script: bands go on in their order alone", takeScript, `if b.e[i] == a.e[j] and b.w[i] == a.w[j] then`, `if false then`, by},
+		{"script: a bucket expires when its first band is full", takeScript, `full_in = max(full_in, floor(`, `full_in = i > 1 and full_in or max(full_in, floor(`, by},
+		{"script: bands in any order are taken for a limit", takeScript, ` or (i > 1 and f / w <= r.f[i - 1] / r.w[i - 1])`, ``, by},
+		{"script: more bands than there can be are taken for a limit", takeScript, `r.n > BANDS or `, ``, by},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
 		{
 			"script: a newer schema is overwritten", takeScript,
@@ -91,25 +105,32 @@ func bucketBugs() []mutant {
 	by := []string{"./domain/bucket", "./store/memory"}
 	return []mutant{
 		{"a denial moves the refill clock", file, `next.Turn = min(`, `next.Credits, next.Turn = st.Credits, min(`, by},
-		{"a denial hands out no turn", file, `min(turn+next.Rule.TokenMicro(), turnMicro)`, `turn`, by},
+		{"a denial hands out no turn", file, `min(turn+token, turnMicro)`, `turn`, by},
 		{
 			"turns are handed out for more than a second", file,
-			`min(turn+next.Rule.TokenMicro(), turnMicro)`, `turn + next.Rule.TokenMicro()`, by,
+			`min(turn+token, turnMicro)`, `turn + token`, by,
 		},
 		{"a full bucket forgets that two limits are brought", file, ` && st.contestedMicro() == 0`, ``, by},
 		{"a claim that nobody brings never falls", file, `case st.Challenged >= claimMicro:`, `case false:`, by},
-		{
-			"refill goes above the burst", file,
-			`
-	toFull := ceilDiv(st.Rule.Full-st.Credits, st.Rule.Earn) // clamped, so the product cannot overflow
-	st.Credits = min(st.Credits+st.Rule.Earn*min(elapsed, toFull), st.Rule.Full)`,
-			`
-	st.Credits += st.Rule.Earn * elapsed`, by,
-		},
 		{"a clock that steps back refills", file, `if elapsed <= 0 {`, `if elapsed = max(elapsed, -elapsed); elapsed == 0 {`, by},
 		{"a bucket waits for the clock to come back", file, `if st.AtMicro-nowMicro > skewMicro {`, `if false {`, by},
 		{"a bill is charged twice", file, `if paid == bill {`, `if paid == bill && false {`, by},
 		{"a peek writes", file, `if changed && !peeked {`, `if changed {`, by},
+		{"the shortest wait is told", file, `b.micro(short) > micro {`, `(micro == 0 || b.micro(short) < micro) {`, by},
+		{"only the first band is charged", file, `st.Credits[i] -= granted * cost`, `st.Credits[i] -= int64(1-min(i, 1)) * granted * cost`, by},
+		{"a bucket expires when its first band is full", file, `micro = max(micro, b.micro(b.Full-st.Credits[i]))`, `micro = max(micro, b.micro(b.Full-st.Credits[i])*int64(1-min(i, 1)))`, by},
+	}
+}
+
+func bandBugs() []mutant {
+	by := []string{"./domain/bucket", "./store/memory"}
+	return []mutant{
+		{
+			"refill goes above the burst", "domain/bucket/band.go",
+			`min(credits+b.Earn*min(elapsedMicro, b.micro(b.Full-credits)), b.Full)`, `credits + b.Earn*elapsedMicro`, by,
+		},
+		{"bands go on in their order alone", "domain/bucket/rule.go", `if from.Bands[i].sameRate(r.Bands[j]) {`, `if false {`, by},
+		{"bands in any order are a limit", "domain/bands.go", `band.rate() >= before.rate() || band.Burst <= before.Burst`, `false`, []string{"./domain"}},
 	}
 }
 
@@ -117,16 +138,13 @@ func shareBugs() []mutant {
 	const file = "domain/bucket/share.go"
 	by := []string{"./domain/bucket", "./fleet"}
 	return []mutant{
-		{"the first share of an outage starts full", file, `tokens := int64(0)`, `tokens := r.Burst()`, by},
+		{"the first share of an outage starts full", file, `var tokens [domain.MaxBands]int64`, `tokens := [domain.MaxBands]int64{r.Burst()}`, by},
 		{"the share is not divided by the replicas", file, `int64(max(replicas, 1))`, `1`, by},
 		{
 			"a share mints when the replicas change", file,
-			`
-		if s.credits%s.token() < 0 {
-			tokens--
-		}`,
-			``, by,
+			`tokens[i]--`, ``, by,
 		},
+		{"a share asks only its first band", file, `if short > 0 && part.micro(short) > retryMicro {`, `if i == 0 && short > 0 {`, by},
 	}
 }
 
@@ -255,7 +273,7 @@ func limiterBugs() []mutant {
 	const limiter, lane, take = "fleet/limiter.go", "fleet/lane.go", "fleet/take.go"
 	by := []string{"./fleet"}
 	return []mutant{
-		{"a denial is remembered for too long", lane, `now + min(retryAfter, memoLongest)`, `now + retryAfter`, by},
+		{"a denial is remembered for too long", lane, `now + min(denied.RetryAfter, memoLongest)`, `now + denied.RetryAfter`, by},
 		{"a denial outlives the limit that it was made by", lane, ` || m.rule != set.rule`, ``, by},
 		{"a denial of a high cost denies the lower ones", lane, `if cost < m.cost {`, `if false {`, by},
 		{

@@ -1,8 +1,10 @@
 package redisstore
 
 import (
+	"cmp"
 	"fmt"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -32,18 +34,30 @@ func (f *fixture) meaning() time.Duration {
 	f.t.Helper()
 	hash, err := f.client.HGetAll(f.t.Context(), f.bucketKey()).Result()
 	must(f.t, err)
-	number := func(field string) int64 {
-		if hash[field] == "" {
-			return 0
-		}
-		n, err := strconv.ParseInt(hash[field], 10, 64)
+	parse := func(text string) int64 {
+		n, err := strconv.ParseInt(text, 10, 64)
 		must(f.t, err)
 		return n
 	}
+	number := func(field string) int64 { return parse(cmp.Or(hash[field], "0")) }
+	credits := strings.Split(hash["c"], ",")
 	rule := ruleOf(f.t, 10, 10)
+	if len(credits) > 1 {
+		rule = banded(f.t)
+	}
 	st := bucket.State{AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x")}
-	st.Credits[0] = number("c")
+	for i, c := range credits {
+		st.Credits[i] = parse(c)
+	}
 	return time.Duration(st.AtMicro-f.micro.Load()+st.FullMicro()) * time.Microsecond
+}
+
+// banded is a rule whose second band is full long after the first.
+func banded(t testing.TB) bucket.Rule {
+	t.Helper()
+	rule, err := bucket.Compile(domain.RateLimit{Limit: domain.PerSecond(10), Also: domain.Bands{domain.PerMinute(20)}})
+	must(t, err)
+	return rule
 }
 
 // Every way to write a bucket leaves it as long as it means something and a
@@ -58,6 +72,10 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 	}{
 		{"a first grant", nil, func(f *fixture) { f.take(takeOne()) }},
 		{"another grant", func(f *fixture) { f.take(takeOne()) }, func(f *fixture) { f.take(bucket.Ask{Cost: 3, Count: 2}) }},
+		{"a slow band", nil, func(f *fixture) { takeWith(f.t.Context(), f.Store, banded(f.t), takeOne()) }},
+		{"a slow band's debt", nil, func(f *fixture) {
+			takeWith(f.t.Context(), f.Store, banded(f.t), bucket.Ask{Cost: 110, Count: 1, Bill: 1})
+		}},
 		{"a turn", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 1, Count: 1, Turn: true}) }},
 		{"a turn of a bucket that will be full before it is over", func(f *fixture) { f.take(takeOne()) }, func(f *fixture) {
 			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
