@@ -100,13 +100,11 @@ func (r *Rule) heirs(from *Rule) (heirs [domain.MaxBands]int) {
 			}
 		}
 	}
-	next := 0
 	for i := range from.Count() {
-		for next < len(taken) && taken[next] {
-			next++
-		}
-		if heirs[i] < 0 && next < r.Count() {
-			heirs[i], taken[next] = next, true
+		for j := range r.Count() {
+			if heirs[i] < 0 && !taken[j] {
+				heirs[i], taken[j] = j, true
+			}
 		}
 	}
 	return heirs

@@ -39,7 +39,7 @@ func takeBugs() []mutant {
 			"script: a denial hands out no turn", takeScript,
 			`d, changed = min(d + token, TURN), true`, `changed = true`, by,
 		},
-		{"script: a bucket has no TTL", takeScript, `redis.call('PEXPIRE', KEYS[k]`, unless + `redis.call('PEXPIRE', KEYS[k]`, by},
+		{"script: a bucket has no TTL", takeScript, `redis.call('PEXPIRE', KEYS[k], format(`, unless + `redis.call('PEXPIRE', KEYS[k], format(`, by},
 		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
 		{
 			"script: a full bucket forgets that two limits are brought", takeScript,
@@ -88,15 +88,16 @@ func shortWayBugs() []mutant {
 	return []mutant{
 		{
 			"script: the short way does not prolong the TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by,
+			`redis.call('PEXPIRE', KEYS[k], string.format(`, unless + `redis.call('PEXPIRE', KEYS[k], string.format(`, by,
 		},
 		{
 			"script: the short way refills above the burst", takeScript,
 			`c = (now - u) * e < f - c and c + (now - u) * e or f`, `c = c + (now - u) * e`, by,
 		},
-		{"script: the short way follows a clock that steps back", takeScript, `u >= 0 and u <= now and`, `u >= 0 and`, by},
-		{"script: the short way forgets the turns that are out", takeScript, `not (h[4] or h[5] or h[6])`, `not (h[5] or h[6])`, by},
-		{"script: the short way is taken under another limit", takeScript, `h[3] == ARGV[3] and e and c and u`, `e and c and u`, by},
+		{"script: the short way follows a clock that steps back", takeScript, ` or u > now or u % 1 ~= 0 then`, ` or u % 1 ~= 0 then`, by},
+		{"script: the short way forgets the turns that are out", takeScript, `h.err or h[4] or h[5]`, `h.err or h[5]`, by},
+		{"script: the short way writes no claim", takeScript, `{k, c, ms, claim or false}`, `{k, c, ms, false}`, by},
+		{"script: the short way is taken under another limit", takeScript, `elseif h[3] ~= p or not c`, `elseif not c`, by},
 	}
 }
 
@@ -412,7 +413,7 @@ func clockBugs() []mutant {
 	return []mutant{
 		{
 			"script: a take tells another time than the one it was decided at", takeScript,
-			`local out, o, at, last = {1, now, 0}`, `local out, o, at, last = {1, now + 1, 0}`, by,
+			`local out, o, at = {1, now, 0}`, `local out, o, at = {1, now + 1, 0}`, by,
 		},
 		{
 			"script: a step tells another time than the one it was decided at", breakScript,

@@ -151,12 +151,15 @@ func TestNumbersAreWrittenWhole(t *testing.T) {
 // recovery, which a doubling reaches in 53 steps.
 func TestLoopsAreBounded(t *testing.T) {
 	t.Parallel()
-	bounded := regexp.MustCompile(`^(\w+ = [0-9]+, (#\w+|BILLS|asks|last|growth)(, 2)?|[\w, ]+ in (pairs\(marks\)|string\.gmatch\(.*\)))$`)
+	bounded := regexp.MustCompile(`^(\w+ = [0-9]+, (#\w+|BILLS|asks|n|[abr]\.n|min\(a\.n, b\.n\)|growth)(, 2)?|[\w, ]+ in (pairs\(marks\)|(string\.)?gmatch\(.*\)))$`)
 	for name, text := range scripts() {
 		for _, loop := range regexp.MustCompile(`\bfor (.*) do\b`).FindAllStringSubmatch(code(text), -1) {
 			if !bounded.MatchString(loop[1]) {
 				t.Errorf("%s: nobody knows what bounds the loop %q", name, loop[0])
 			}
+		}
+		if strings.Contains(text, "1, n do") && !strings.Contains(text, "if r.n > BANDS or") {
+			t.Errorf("%s reads any number of bands", name)
 		}
 		if !strings.Contains(text, "growth do") {
 			continue
