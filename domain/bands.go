@@ -37,7 +37,7 @@ func (b Bands) validate(policy string, first Limit) error {
 		}
 		band = band.WithDefaults()
 		if band.rate() >= before.rate() || band.Burst <= before.Burst {
-			return invalid(policy, field, "must have a slower rate and a larger burst than the band before it, else one of the two says nothing")
+			return invalid(policy, field, "must have a slower rate and a larger burst than the band before: else one of them says nothing")
 		}
 		before = band
 	}

@@ -151,6 +151,9 @@ type RateLimit struct {
 	// Outage is what happens while the store does not answer. Defaults to
 	// OutageLocalShare.
 	Outage Outage
+	// Shadow tries the limit out: it decides and charges as ever, and refuses
+	// nothing. See Decision.Shadowed.
+	Shadow bool
 	// Version orders changes of the numbers during a rolling deploy: the
 	// highest one decides in the whole fleet, and at equal versions the
 	// stricter numbers. Must not be negative. Defaults to the build's version
@@ -200,6 +203,7 @@ func (r RateLimit) String() string {
 	if r.Outage != OutageLocalShare {
 		f.text("outage", r.Outage.String())
 	}
+	f.flag("shadow", r.Shadow)
 	f.int("version", r.Version)
 	return f.String()
 }
@@ -215,15 +219,21 @@ type Decision struct {
 	Allowed bool
 	// Degraded says that the store did not decide: the limit's Outage did.
 	Degraded bool
+	// Shadowed says that the limit would have refused, but is in Shadow: the
+	// call is allowed, and nothing was taken for it.
+	Shadowed bool
+	// Granted is the number of tokens that were taken: the cost when allowed,
+	// and of AllowUpTo as many as there were.
+	Granted int64
 	// Band is which of the limit's bands refused, the one with the longest
 	// wait: 0 is Limit, 1 the first of Also. While numbers of another version
-	// decide, it counts their bands. 0 when allowed.
+	// decide, it counts their bands. 0 when granted.
 	Band int
 	// Remaining is the number of whole tokens left in the bucket, in the band
 	// that has the fewest; 0 when they are not known.
 	Remaining int64
 	// RetryAfter is how long to wait before asking again is useful: 0 when
-	// allowed, else at least the time until the tokens are there. Waiting
+	// granted, else at least the time until the tokens are there. Waiting
 	// exactly this long succeeds when nobody else took them.
 	RetryAfter time.Duration
 }

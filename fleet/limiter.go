@@ -96,7 +96,8 @@ func (l *Limiter) Update(p domain.RateLimit) error {
 
 // Allow is shorthand for AllowN with a cost of 1.
 func (l *Limiter) Allow(ctx context.Context, key string) (domain.Decision, error) {
-	return l.AllowWithin(ctx, key, 1, nil)
+	d, err := l.ask(ctx, key, whole(1), nil)
+	return l.shadowed(ctx, d, err)
 }
 
 // AllowN asks for one call that takes cost tokens, all or none. A refusal is a
@@ -111,56 +112,74 @@ func (l *Limiter) Allow(ctx context.Context, key string) (domain.Decision, error
 //     Outage does not decide;
 //   - [domain.ErrClosed] after the replica was closed.
 //
+// A limit in Shadow refuses nothing: of these it gives the first, the last, and
+// that of a negative cost.
+//
 // A caller waits in its own time. One that asks alone makes the store call
 // itself, which is fastest: it then comes back when that ends, within
 // StoreTimeout, also when ctx ends meanwhile.
 //
 // A cost of 0 is Peek.
 func (l *Limiter) AllowN(ctx context.Context, key string, cost int64) (domain.Decision, error) {
-	return l.AllowWithin(ctx, key, cost, nil)
+	d, err := l.ask(ctx, key, whole(cost), nil)
+	return l.shadowed(ctx, d, err)
+}
+
+// AllowUpTo takes as many tokens as there are, at most so many, and charges those
+// it grants: see Decision.Granted. It is allowed when that is one or more. Below 1
+// most is misuse; above the burst it is as good as that. Errors are as for AllowN.
+func (l *Limiter) AllowUpTo(ctx context.Context, key string, most int64) (domain.Decision, error) {
+	d, err := l.ask(ctx, key, demand{1, most}, nil)
+	return l.shadowed(ctx, d, err)
 }
 
 // Peek says what AllowN would, for a cost of 1, and takes and writes nothing.
 // It is never answered from the memory of a denial.
 func (l *Limiter) Peek(ctx context.Context, key string) (domain.Decision, error) {
-	return l.AllowWithin(ctx, key, 0, nil)
+	return l.ask(ctx, key, whole(0), nil)
 }
 
 // AllowWithin is AllowN within what is left of b, which may be nil for all of
 // StoreTimeout; what it spends is taken from b.
 func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Budget) (domain.Decision, error) {
+	d, err := l.ask(ctx, key, whole(cost), b)
+	return l.shadowed(ctx, d, err)
+}
+
+func (l *Limiter) ask(ctx context.Context, key string, q demand, b *Budget) (domain.Decision, error) {
 	// Callers wait below by the hundred, each on a stack that is cold when it
 	// wakes: the fewer frames there are up to there, the sooner it is back.
-	set, ln, err := l.enter(ctx, key, cost)
+	set, ln, err := l.enter(ctx, key, &q)
 	switch {
 	case err != nil:
 		return domain.Decision{}, err
 	case l.binder != nil:
-		return l.inProcess(ln, set, cost)
+		return l.inProcess(ln, set, q)
 	}
-	if d, ok := ln.remembered(set, cost); ok {
+	if d, ok := ln.remembered(set, q.cost); ok {
 		return d, nil
 	}
 	left := b.left(l.replica.config.StoreTimeout)
 	if left <= 0 || !ln.shard.health.Up() {
-		return l.unasked(ln, set, cost, left)
+		return l.unasked(ln, set, q, left)
 	}
 	var asked time.Duration
 	if b != nil {
 		asked = l.replica.clock.now()
 	}
-	reply, place, err := ln.flight.Do(ctx, cost, left)
+	reply, place, err := ln.flight.Do(ctx, q, left)
 	if b != nil {
 		b.spend(l.replica.clock.now() - asked)
 	}
 	if err != nil {
-		return l.unanswered(ctx, ln, set, cost, err)
+		return l.unanswered(ctx, ln, set, q, err)
 	}
-	return l.decide(set, cost, reply, place)
+	return l.decide(set, q, reply, place)
 }
 
-// enter refuses what is not asked for, and finds what a call needs.
-func (l *Limiter) enter(ctx context.Context, key string, cost int64) (*settings, *lane, error) {
+// enter refuses what makes no sense, and finds what a call needs. It cuts a
+// demand down to what a bucket can hold.
+func (l *Limiter) enter(ctx context.Context, key string, q *demand) (*settings, *lane, error) {
 	if ctx.Err() != nil {
 		return nil, nil, context.Cause(ctx)
 	}
@@ -168,60 +187,66 @@ func (l *Limiter) enter(ctx context.Context, key string, cost int64) (*settings,
 		return nil, nil, domain.ErrClosed
 	}
 	set := l.settings.Load()
-	if err := set.check(key, cost); err != nil {
+	if err := set.check(key, *q); err != nil {
 		return nil, nil, err
 	}
+	q.times = min(q.times, set.rule.Burst())
 	l.replica.begin()
 	return set, l.lane(set, key), nil
 }
 
 // inProcess asks a store that answers at once.
-func (l *Limiter) inProcess(ln *lane, set *settings, cost int64) (domain.Decision, error) {
-	reply := l.bound(ln, set).Take(bucket.Ask{Cost: cost, Count: 1})
+func (l *Limiter) inProcess(ln *lane, set *settings, q demand) (domain.Decision, error) {
+	reply := l.bound(ln, set).Take(bucket.Ask{Cost: q.cost, Count: q.times})
 	if reply.Err != nil {
-		return l.outage(ln, set, cost, reply.Err)
+		return l.outage(ln, set, q, reply.Err)
 	}
-	return l.decide(set, cost, reply, 0)
+	return l.decide(set, q, reply, 0)
 }
 
 // unasked decides a call for which the store is not asked: it is down, or the
 // call has no time left for it.
-func (l *Limiter) unasked(ln *lane, set *settings, cost int64, left time.Duration) (domain.Decision, error) {
+func (l *Limiter) unasked(ln *lane, set *settings, q demand, left time.Duration) (domain.Decision, error) {
 	if left <= 0 {
-		return l.outage(ln, set, cost, errNoTime)
+		return l.outage(ln, set, q, errNoTime)
 	}
 	ln.shard.try(ln.touch)
-	return l.outage(ln, set, cost, ln.shard.trouble.Load())
+	return l.outage(ln, set, q, ln.shard.trouble.Load())
 }
 
 var errNoTime = errors.New("the call has waited for stores long enough")
 
 // unanswered decides a call that the store did not answer.
-func (l *Limiter) unanswered(ctx context.Context, ln *lane, set *settings, cost int64, err error) (domain.Decision, error) {
+func (l *Limiter) unanswered(ctx context.Context, ln *lane, set *settings, q demand, err error) (domain.Decision, error) {
 	switch {
 	case l.replica.closed.Load():
 		return domain.Decision{}, domain.ErrClosed
 	case ctx.Err() != nil:
 		return domain.Decision{}, context.Cause(ctx)
 	default:
-		return l.outage(ln, set, cost, err)
+		return l.outage(ln, set, q, err)
 	}
 }
 
 // check refuses misuse.
-func (s *settings) check(key string, cost int64) error {
+func (s *settings) check(key string, q demand) error {
 	switch {
 	case s.policy.Keyed && key == "":
 		return fmt.Errorf("%w: limit %q", domain.ErrKeyMissing, s.policy.Name)
-	case cost < 0:
-		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errNegativeCost, cost)
-	case cost > s.rule.Burst():
-		return s.tooHigh(cost)
+	case q.cost < 0:
+		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errNegativeCost, q.cost)
+	case q.times < 1:
+		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errUpToNothing, q.times)
+	case q.cost > s.rule.Burst():
+		return s.tooHigh(q.cost)
 	}
 	return nil
 }
 
-var errNegativeCost = errors.New("negative cost")
+var (
+	errNegativeCost = errors.New("negative cost")
+	errUpToNothing  = errors.New("at most less than one token is asked for")
+)
 
 func (s *settings) tooHigh(cost int64) error {
 	return fmt.Errorf("%w: limit %q, cost %d", domain.ErrCostTooHigh, s.policy.Name, cost)
@@ -229,19 +254,20 @@ func (s *settings) tooHigh(cost int64) error {
 
 // decide turns a store's reply into the decision on one of those that it is for,
 // which stand in line: the first ones are granted.
-func (l *Limiter) decide(set *settings, cost int64, r port.TakeReply, place int) (domain.Decision, error) {
+func (l *Limiter) decide(set *settings, q demand, r port.TakeReply, place int) (domain.Decision, error) {
 	if r.Foreign {
 		l.noteForeign(set)
 	}
 	if r.TooHigh {
-		return domain.Decision{}, set.tooHigh(cost)
+		return domain.Decision{}, set.tooHigh(q.cost)
 	}
-	d := domain.Decision{Remaining: r.Remaining}
-	if behind := r.Granted - 1 - int64(place); behind >= 0 {
-		d.Allowed = true
-		d.Remaining += behind * cost // what was left before they took theirs
+	own, behind := q.share(r, place)
+	d := domain.Decision{
+		Allowed:   own > 0,
+		Granted:   own * q.cost,
+		Remaining: r.Remaining + behind*q.cost, // what was left before they took theirs
 	}
-	if cost == 0 {
+	if q.cost == 0 {
 		d.Allowed = r.RetryAfter == 0
 	}
 	if !d.Allowed {

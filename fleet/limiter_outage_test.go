@@ -79,7 +79,7 @@ func TestCase53Outage(t *testing.T) {
 						}
 						switch outage {
 						case domain.OutageOpen:
-							if want := (domain.Decision{Allowed: true, Degraded: true}); d != want || err != nil {
+							if want := (domain.Decision{Allowed: true, Degraded: true, Granted: 1}); d != want || err != nil {
 								t.Fatalf("call %d: %+v, %v; want %+v", i, d, err, want)
 							}
 						case domain.OutageClosed:
@@ -373,7 +373,7 @@ func TestAPoisonedBucketIsNoOutage(t *testing.T) {
 					d, err := l.Allow(t.Context(), "a")
 					switch outage {
 					case domain.OutageOpen:
-						if want := (domain.Decision{Allowed: true, Degraded: true}); d != want || err != nil {
+						if want := (domain.Decision{Allowed: true, Degraded: true, Granted: 1}); d != want || err != nil {
 							t.Errorf("poison %d: %+v, %v; want %+v", i, d, err, want)
 						}
 					case domain.OutageClosed:

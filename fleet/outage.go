@@ -8,16 +8,16 @@ import (
 )
 
 // outage decides a call that the store did not, as the policy declares.
-func (l *Limiter) outage(ln *lane, set *settings, cost int64, why error) (domain.Decision, error) {
+func (l *Limiter) outage(ln *lane, set *settings, q demand, why error) (domain.Decision, error) {
 	switch set.policy.Outage {
 	case domain.OutageOpen:
 		ln.mu.Lock()
 		defer ln.mu.Unlock()
-		ln.owe(cost)
-		return domain.Decision{Allowed: true, Degraded: true}, nil
+		ln.owe(q.cost * q.times)
+		return domain.Decision{Allowed: true, Degraded: true, Granted: q.cost * q.times}, nil
 	case domain.OutageLocalShare:
 		if n := l.replica.replicas(); n > 0 {
-			return ln.takeLocal(set.rule, n, cost), nil
+			return ln.takeLocal(set.rule, n, q), nil
 		}
 		return domain.Decision{}, asStoreError(set, why)
 	case domain.OutageClosed:
@@ -55,27 +55,31 @@ func (o *outageShare) empty() bool { return o.debt == 0 }
 
 // takeLocal takes from this replica's share. It earns only while the store is
 // down, not at every lost reply.
-func (ln *lane) takeLocal(rule bucket.Rule, replicas int, cost int64) domain.Decision {
+func (ln *lane) takeLocal(rule bucket.Rule, replicas int, q demand) domain.Decision {
 	now := ln.limiter.replica.clock.now()
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	o := &ln.local
 	if ln.stray { // what it earned and took would be forgotten
-		return domain.Decision{Degraded: true, RetryAfter: timeToEarn(rule.Bands[0], max(cost, 1))}
+		return domain.Decision{Degraded: true, RetryAfter: timeToEarn(rule.Bands[0], max(q.cost, 1))}
 	}
 	o.share.Earn(rule, replicas, ln.shard.downFor(now, o.earnedAt).Microseconds())
 	o.earnedAt = now
 	share := &o.share
-	if cost == 0 { // what would a call do?
+	if q.cost == 0 { // what would a call do?
 		look := o.share
 		share = &look
+	}
+	cost := q.cost
+	if q.times > 1 {
+		cost = min(q.times, share.Tokens())
 	}
 	ok, retryMicro, band := share.Take(max(cost, 1))
 	if !ok {
 		return domain.Decision{Degraded: true, Band: band, RetryAfter: time.Duration(retryMicro) * time.Microsecond}
 	}
 	ln.owe(cost)
-	return domain.Decision{Allowed: true, Degraded: true}
+	return domain.Decision{Allowed: true, Degraded: true, Granted: cost}
 }
 
 // owe notes tokens to pay for. It requires that ln.mu is held.

@@ -17,7 +17,7 @@ import (
 type shard struct {
 	replica *Replica
 	health  outage.Health
-	flights *flight.Shard[*lane, int64, port.TakeReply]
+	flights *flight.Shard[*lane, demand, port.TakeReply]
 	trouble atomic.Pointer[downError] // the last failure
 	sample  atomic.Pointer[lane]      // any bucket of this part, to try it with; nil = none is used
 	unwell  atomic.Bool               // the last call that was to write failed
@@ -60,7 +60,7 @@ func (r *Replica) shardLocked(number uint32) *shard {
 	s := r.shards[number]
 	if s == nil {
 		s = &shard{replica: r, debtors: make(map[*lane]struct{})}
-		s.flights = flight.NewShard(flight.Config[*lane, int64, port.TakeReply]{
+		s.flights = flight.NewShard(flight.Config[*lane, demand, port.TakeReply]{
 			Timeout:  r.config.StoreTimeout,
 			Now:      r.clock.time,
 			Fly:      s.fly,

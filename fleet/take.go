@@ -10,8 +10,8 @@ import (
 )
 
 type (
-	laneFlight  = flight.Flight[*lane, int64, port.TakeReply]
-	laneFlights = flight.Lane[*lane, int64, port.TakeReply]
+	laneFlight  = flight.Flight[*lane, demand, port.TakeReply]
+	laneFlights = flight.Lane[*lane, demand, port.TakeReply]
 )
 
 // fly asks the store for all flights in one call.
@@ -62,8 +62,7 @@ func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeReques
 	}
 	for i := range f.Runs {
 		if callers := f.Runs[i].Wanted(); callers > 0 {
-			cost := f.Runs[i].Ask
-			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: cost, Count: int64(callers), Turn: cost > 0}})
+			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: f.Runs[i].Ask.ask(callers)})
 		}
 	}
 	return in
@@ -109,7 +108,7 @@ func handOver(landed, next *laneFlight) {
 	for i := range landed.Runs {
 		r := &landed.Runs[i]
 		for seat, place := range r.Aboard() {
-			if denied := int64(place) >= r.Answer.Granted; denied && !r.Left(seat) && gifts.take(r.Ask) {
+			if own, _ := r.Ask.share(r.Answer, place); own == 0 && !r.Left(seat) && gifts.take(r.Ask) {
 				r.Give(seat, gifts.reply)
 			}
 		}
@@ -137,12 +136,12 @@ func giftsOf(landed *laneFlight) *gifts {
 	g := &gifts{}
 	for i := range landed.Runs {
 		r := &landed.Runs[i]
-		if r.Ask == 0 || !r.AnyLeft() {
+		if r.Ask.cost == 0 || !r.AnyLeft() {
 			continue
 		}
 		for seat, place := range r.Aboard() {
-			if r.Left(seat) && int64(place) < r.Answer.Granted {
-				g.costs = append(g.costs, r.Ask)
+			if own, _ := r.Ask.share(r.Answer, place); own > 0 && r.Left(seat) {
+				g.costs = append(g.costs, slices.Repeat([]int64{r.Ask.cost}, int(min(own, giftsMax)))...)
 				g.reply = port.TakeReply{Granted: 1, Foreign: r.Answer.Foreign}
 			}
 		}
@@ -151,11 +150,14 @@ func giftsOf(landed *laneFlight) *gifts {
 	return g
 }
 
-// take takes the least gift that a caller of that cost can use, if there is one.
-// A peek can use none.
-func (g *gifts) take(cost int64) bool {
-	i, _ := slices.BinarySearch(g.costs, cost)
-	if cost == 0 || i == len(g.costs) {
+// giftsMax is as many as two full flights can use of what one caller left.
+const giftsMax = 2048
+
+// take takes the least gift that a caller can use, if there is one. A peek can
+// use none, and one that would take several is not given a part of them.
+func (g *gifts) take(q demand) bool {
+	i, _ := slices.BinarySearch(g.costs, q.cost)
+	if q.cost == 0 || q.times > 1 || i == len(g.costs) {
 		return false
 	}
 	g.costs = slices.Delete(g.costs, i, i+1)

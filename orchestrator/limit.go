@@ -21,9 +21,6 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 			key = f.key
 		}
 	}
-	if s.keyed && key == "" {
-		return w.refuse(PartLimit, s.name, domain.ErrKeyMissing)
-	}
 	decision, err := s.limiter.AllowWithin(w.ctx, key, cost, &w.budget)
 	if err != nil {
 		return w.refuse(PartLimit, s.name, err)
@@ -32,6 +29,9 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 		return w.refuse(PartLimit, s.name, &domain.RateLimitedError{
 			Name: s.name, Key: key, Degraded: decision.Degraded, Band: decision.Band, RetryAfter: decision.RetryAfter,
 		})
+	}
+	if decision.Shadowed {
+		w.shadowedBy = s.name
 	}
 	return true
 }

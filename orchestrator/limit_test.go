@@ -135,3 +135,25 @@ func TestKeyAtEachAttempt(t *testing.T) {
 		}
 	})
 }
+
+// TestALimitInShadow: calls go through, and an observer sees which limit would
+// have turned them away.
+func TestALimitInShadow(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		book := &notebook{}
+		o := newOrchestrator(t, orchestrator.Config{Observer: book})
+		g := newGuard(t, o, "g", hold.Combine(
+			hold.RateLimit{Name: "tried", Limit: hold.PerSecond(1), Shadow: true},
+			hold.RateLimit{Name: "kept", Limit: hold.PerSecond(2)},
+		))
+		b := failing(nil)
+		for i, want := range []struct{ shadowed, refused string }{{"", ""}, {"tried", ""}, {"tried", "kept"}} {
+			_, err := orchestrator.Do(t.Context(), g, b.call)
+			s := book.ended[i]
+			if s.ShadowedBy != want.shadowed || s.RefusedName != want.refused || (err != nil) != (want.refused != "") {
+				t.Errorf("call %d: %v, shadowed by %q, refused by %q; want %+v", i, err, s.ShadowedBy, s.RefusedName, want)
+			}
+		}
+		b.wants(t, 2)
+	})
+}

@@ -40,6 +40,9 @@ type Summary struct {
 	// PartNone when the function ran in it.
 	RefusedBy   Part
 	RefusedName string
+	// ShadowedBy names the innermost limit that would have turned the last
+	// attempt away, were it not in Shadow; "" is none.
+	ShadowedBy string
 	// Panicked says that the function did not return: it panicked, or ended
 	// its goroutine.
 	Panicked bool

@@ -29,6 +29,7 @@ type walk struct {
 
 	refusedBy   Part
 	refusedName string
+	shadowedBy  string
 	began       time.Time // only with an observer
 
 	near [nearFrames]frame
@@ -78,7 +79,7 @@ func (w *walk) next() bool {
 
 // inward enters the steps that remain. It returns false when one refuses.
 func (w *walk) inward() bool {
-	w.reached, w.refusedBy, w.refusedName = false, PartNone, ""
+	w.reached, w.refusedBy, w.refusedName, w.shadowedBy = false, PartNone, "", ""
 	for w.at < len(w.plan.steps) {
 		if !w.plan.steps[w.at].enter(w, w.frame(w.at)) {
 			return false
@@ -160,6 +161,7 @@ func (w *walk) summary(outcome domain.Outcome) Summary {
 		Err:         w.err,
 		RefusedBy:   w.refusedBy,
 		RefusedName: w.refusedName,
+		ShadowedBy:  w.shadowedBy,
 	}
 }
 

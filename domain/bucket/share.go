@@ -59,6 +59,16 @@ func (s *Share) adopt(r Rule, replicas int64) {
 	}
 }
 
+// Tokens is how many whole tokens are there in all bands. Earn must have been
+// called before.
+func (s *Share) Tokens() int64 {
+	fewest := max(s.credits[0], 0) / s.part(0).Worth
+	for i := 1; i < s.rule.Count(); i++ {
+		fewest = min(fewest, max(s.credits[i], 0)/s.part(i).Worth)
+	}
+	return fewest
+}
+
 // Take takes cost tokens, if they are there in all bands. A cost above the
 // capacity of a band passes when that is full, and leaves it in debt. Else it
 // reports how long the outage must go on earning, in µs, and the band that must

@@ -286,9 +286,9 @@ func limiterBugs() []mutant {
 		{"calls do not try a store that is down", limiter, `ln.shard.try(ln.touch)`, ``, by},
 		{
 			"a token handed over pays for a higher cost", take,
-			`slices.BinarySearch(g.costs, cost)`, `0, 0`, by,
+			`slices.BinarySearch(g.costs, q.cost)`, `0, 0`, by,
 		},
-		{"the last token of all is handed over first", take, `slices.BinarySearch(g.costs, cost)`, `max(0, len(g.costs)-1), 0`, by},
+		{"the last token of all is handed over first", take, `slices.BinarySearch(g.costs, q.cost)`, `max(0, len(g.costs)-1), 0`, by},
 		{
 			"trouble with one bucket takes the store for down", "fleet/shard.go",
 			`return ok && trouble.Entity`, `return ok && trouble == nil`, by,
@@ -306,18 +306,20 @@ func outageBugs() []mutant {
 	const file = "fleet/outage.go"
 	by := []string{"./fleet"}
 	return []mutant{
-		{"the local share is not divided by the replicas", file, `ln.takeLocal(set.rule, n, cost)`, `ln.takeLocal(set.rule, 1, cost)`, by},
+		{"the local share is not divided by the replicas", file, `ln.takeLocal(set.rule, n, q)`, `ln.takeLocal(set.rule, 1, q)`, by},
 		{"the local share earns while the store is there", file, `ln.shard.downFor(now, o.earnedAt)`, `(now - o.earnedAt)`, by},
 		{
 			"what was admitted in an outage is never paid for", file,
 			`
 	ln.owe(cost)
-	return domain.Decision{Allowed: true, Degraded: true}
+	return domain.Decision{Allowed: true, Degraded: true, Granted: cost}
 `,
 			`
-	return domain.Decision{Allowed: true, Degraded: true}
+	return domain.Decision{Allowed: true, Degraded: true, Granted: cost}
 `, by,
 		},
+		{"a part is granted that nobody charged", "fleet/demand.go", `min(max(left, 0), q.times)`, `q.times`, by},
+		{"a limit in shadow refuses while the store is down", "fleet/shadow.go", `errors.Is(err, domain.ErrClosed) || `, `errors.Is(err, domain.ErrStoreUnavailable) || errors.Is(err, domain.ErrClosed) || `, by},
 		{"a bill that is sent again is a new one", file, `if o.billID == 0 {`, `if true {`, by},
 		{
 			"a replica that never saw the store takes itself for alone", "fleet/member.go",
