@@ -39,19 +39,31 @@ func takeBugs() []mutant {
 			"script: a denial hands out no turn", takeScript,
 			`d, changed = min(d + token, TURN), true`, `changed = true`, by,
 		},
-		{"script: a bucket has no TTL", takeScript, `redis.call('PEXPIRE', KEYS[k], format(`, unless + `redis.call('PEXPIRE', KEYS[k], format(`, by},
+		{
+			"script: a bucket has no TTL", takeScript,
+			`redis.call('PEXPIRE', KEYS[k], format(`, unless + `redis.call('PEXPIRE', KEYS[k], format(`, by,
+		},
 		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
 		{
 			"script: a full bucket forgets that two limits are brought", takeScript,
 			`and d == 0 and (x == 0 or x >= CLAIM)`, `and d == 0`, by,
 		},
-		{"script: a claim that nobody brings never falls", takeScript, `better(mine, stored) or x >= CLAIM`, `better(mine, stored)`, by},
-		{"script: a changed limit starts full", takeScript, `c, changed = carry(mine, stored, c), true`, `c, changed = copy(mine.f), true`, by},
+		{
+			"script: a claim that nobody brings never falls", takeScript,
+			`better(mine, stored) or x >= CLAIM`, `better(mine, stored)`, by,
+		},
+		{
+			"script: a changed limit starts full", takeScript,
+			`c, changed = carry(mine, stored, c), true`, `c, changed = copy(mine.f), true`, by,
+		},
 		{
 			"script: refill goes above the burst", takeScript,
 			`c[i] = min(c[i] + e[i] * min(elapsed, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])`, `c[i] = c[i] + e[i] * elapsed`, by,
 		},
-		{"script: a clock that steps back refills", takeScript, `local elapsed, full = now - u, true`, `local elapsed, full = math.abs(now - u), true`, by},
+		{
+			"script: a clock that steps back refills", takeScript,
+			`local elapsed, full = now - u, true`, `local elapsed, full = math.abs(now - u), true`, by,
+		},
 		{"script: a bucket waits for the clock to come back", takeScript, `u, changed = now, true`, `changed = true`, by},
 		{
 			"script: a bill is charged twice", takeScript,
@@ -61,18 +73,33 @@ func takeBugs() []mutant {
 			"script: the time to wait is rounded down", takeScript,
 			`local wait = floor((want - c[i] + e[i] - 1) / e[i])`, `local wait = floor((want - c[i]) / e[i])`, by,
 		},
-		{"script: only the first band is asked", takeScript, `granted = c[i] > 0 and`, `granted = i > 1 and granted or c[i] > 0 and`, by},
-		{"script: only the first band is charged", takeScript, `c[i] = c[i] - granted * cost * w[i]`, `c[i] = c[i] - (i > 1 and 0 or granted) * cost * w[i]`, by},
+		{
+			"script: only the first band is asked", takeScript,
+			`granted = c[i] > 0 and`, `granted = i > 1 and granted or c[i] > 0 and`, by,
+		},
+		{
+			"script: only the first band is charged", takeScript,
+			`c[i] = c[i] - granted * cost * w[i]`, `c[i] = c[i] - (i > 1 and 0 or granted) * cost * w[i]`, by,
+		},
 		{
 			"script: further bands pay no bill", takeScript,
 			`c[i] = max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])`,
 			`c[i] = i > 1 and c[i] or max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])`, by,
 		},
 		{"script: the shortest wait is told", takeScript, `if wait > retry then`, `if retry == 0 or wait < retry then`, by},
-		{"script: the band that refused is not told", takeScript, `granted, left or 0, retry, band - 1`, `granted, left or 0, retry, 0`, by},
-		{"script: turns are as long as the fastest band takes", takeScript, `floor((w[band] + e[band] - 1) / e[band])`, `floor((w[1] + e[1] - 1) / e[1])`, by},
+		{
+			"script: the band that refused is not told", takeScript,
+			`granted, left or 0, retry, band - 1`, `granted, left or 0, retry, 0`, by,
+		},
+		{
+			"script: turns are as long as the fastest band takes", takeScript,
+			`floor((w[band] + e[band] - 1) / e[band])`, `floor((w[1] + e[1] - 1) / e[1])`, by,
+		},
 		{"script: bands go on in their order alone", takeScript, `if b.e[i] == a.e[j] and b.w[i] == a.w[j] then`, `if false then`, by},
-		{"script: a bucket expires when its first band is full", takeScript, `full_in = max(full_in, floor(`, `full_in = i > 1 and full_in or max(full_in, floor(`, by},
+		{
+			"script: a bucket expires when its first band is full", takeScript,
+			`full_in = max(full_in, floor(`, `full_in = i > 1 and full_in or max(full_in, floor(`, by,
+		},
 		{"script: bands in any order are taken for a limit", takeScript, ` or (i > 1 and f / w <= r.f[i - 1] / r.w[i - 1])`, ``, by},
 		{"script: more bands than there can be are taken for a limit", takeScript, `r.n > BANDS or `, ``, by},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
@@ -94,7 +121,10 @@ func shortWayBugs() []mutant {
 			"script: the short way refills above the burst", takeScript,
 			`c = (now - u) * e < f - c and c + (now - u) * e or f`, `c = c + (now - u) * e`, by,
 		},
-		{"script: the short way follows a clock that steps back", takeScript, ` or u > now or u % 1 ~= 0 then`, ` or u % 1 ~= 0 then`, by},
+		{
+			"script: the short way follows a clock that steps back", takeScript,
+			` or u > now or u % 1 ~= 0 then`, ` or u % 1 ~= 0 then`, by,
+		},
 		{"script: the short way forgets the turns that are out", takeScript, `h.err or h[4] or h[5]`, `h.err or h[5]`, by},
 		{"script: the short way writes no claim", takeScript, `{k, c, ms, claim or false}`, `{k, c, ms, false}`, by},
 		{"script: the short way is taken under another limit", takeScript, `elseif h[3] ~= p or not c`, `elseif not c`, by},
@@ -118,8 +148,15 @@ func bucketBugs() []mutant {
 		{"a bill is charged twice", file, `if paid == bill {`, `if paid == bill && false {`, by},
 		{"a peek writes", file, `if changed && !peeked {`, `if changed {`, by},
 		{"the shortest wait is told", file, `b.micro(short) > micro {`, `(micro == 0 || b.micro(short) < micro) {`, by},
-		{"only the first band is charged", file, `st.Credits[i] -= granted * cost`, `st.Credits[i] -= int64(1-min(i, 1)) * granted * cost`, by},
-		{"a bucket expires when its first band is full", file, `micro = max(micro, b.micro(b.Full-st.Credits[i]))`, `micro = max(micro, b.micro(b.Full-st.Credits[i])*int64(1-min(i, 1)))`, by},
+		{
+			"only the first band is charged", file,
+			`st.Credits[i] -= granted * cost`, `st.Credits[i] -= int64(1-min(i, 1)) * granted * cost`, by,
+		},
+		{
+			"a bucket expires when its first band is full", file,
+			`micro = max(micro, b.micro(b.Full-st.Credits[i]))`,
+			`micro = max(micro, b.micro(b.Full-st.Credits[i])*int64(1-min(i, 1)))`, by,
+		},
 	}
 }
 
@@ -131,7 +168,10 @@ func bandBugs() []mutant {
 			`min(credits+b.Earn*min(elapsedMicro, b.micro(b.Full-credits)), b.Full)`, `credits + b.Earn*elapsedMicro`, by,
 		},
 		{"bands go on in their order alone", "domain/bucket/rule.go", `if from.Bands[i].sameRate(r.Bands[j]) {`, `if false {`, by},
-		{"bands in any order are a limit", "domain/bands.go", `band.rate() >= before.rate() || band.Burst <= before.Burst`, `false`, []string{"./domain"}},
+		{
+			"bands in any order are a limit", "domain/bands.go",
+			`band.rate() >= before.rate() || band.Burst <= before.Burst`, `false`, []string{"./domain"},
+		},
 	}
 }
 
@@ -139,7 +179,10 @@ func shareBugs() []mutant {
 	const file = "domain/bucket/share.go"
 	by := []string{"./domain/bucket", "./fleet"}
 	return []mutant{
-		{"the first share of an outage starts full", file, `var tokens [domain.MaxBands]int64`, `tokens := [domain.MaxBands]int64{r.Burst()}`, by},
+		{
+			"the first share of an outage starts full", file,
+			`var tokens [domain.MaxBands]int64`, `tokens := [domain.MaxBands]int64{r.Burst()}`, by,
+		},
 		{"the share is not divided by the replicas", file, `int64(max(replicas, 1))`, `1`, by},
 		{
 			"a share mints when the replicas change", file,
@@ -158,7 +201,10 @@ func stepBugs() []mutant {
 		{"script: an older report replaces a newer one", breakScript, `if vote and seq >= tonumber(token) then`, `if false then`, by},
 		{"script: a replica's votes add up", breakScript, `  tell(bad, weight, -1)`, ``, by},
 		{"script: the sweep counts the caller's vote twice", breakScript, `if replica and replica ~= me then`, `if replica then`, by},
-		{"script: votes count when their evidence is old", breakScript, `if now - math.min(at, now) >= lasts then`, `if false then`, by},
+		{
+			"script: votes count when their evidence is old", breakScript,
+			`if now - math.min(at, now) >= lasts then`, `if false then`, by,
+		},
 		{"script: a lost state begins with a known epoch", breakScript, `begin(math.max(now, known + 1))`, `begin(now)`, by},
 		{"script: any known epoch is believed", breakScript, `if known > now + AHEAD then`, `if false then`, by},
 		{"script: a transition is not pushed", breakScript, `if moved then`, `if false then`, by},
@@ -182,7 +228,10 @@ func halfOpenScriptBugs() []mutant {
 			"script: the next opening is no longer than the last", breakScript,
 			`turn(2, recovery(f.g + 1), f.g + 1)`, `turn(2, recovery(0), 0)`, by,
 		},
-		{"script: half-open waits forever for replicas without calls", breakScript, `if since >= probe_wait() then`, `if false then`, by},
+		{
+			"script: half-open waits forever for replicas without calls", breakScript,
+			`if since >= probe_wait() then`, `if false then`, by,
+		},
 	}
 }
 
@@ -219,7 +268,10 @@ func localLayerBugs() []mutant {
 func memberBugs() []mutant {
 	by := []string{"./store/redis"}
 	return []mutant{
-		{"script: the members have no TTL", memberScript, `redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by},
+		{
+			"script: the members have no TTL", memberScript,
+			`redis.call('PEXPIRE', KEYS[1]`, unless + `redis.call('PEXPIRE', KEYS[1]`, by,
+		},
 		{"script: a replica that died counts forever", memberScript, `if at and now - at < rest then`, `if at then`, by},
 		{"script: a replica counts itself twice", memberScript, `if fields[i] == ARGV[2] or not at`, `if not at`, by},
 	}
@@ -319,7 +371,11 @@ func outageBugs() []mutant {
 `, by,
 		},
 		{"a part is granted that nobody charged", "fleet/demand.go", `min(max(left, 0), q.times)`, `q.times`, by},
-		{"a limit in shadow refuses while the store is down", "fleet/shadow.go", `errors.Is(err, domain.ErrClosed) || `, `errors.Is(err, domain.ErrStoreUnavailable) || errors.Is(err, domain.ErrClosed) || `, by},
+		{
+			"a limit in shadow refuses while the store is down", "fleet/shadow.go",
+			`errors.Is(err, domain.ErrClosed) || `,
+			`errors.Is(err, domain.ErrStoreUnavailable) || errors.Is(err, domain.ErrClosed) || `, by,
+		},
 		{"a bill that is sent again is a new one", file, `if o.billID == 0 {`, `if true {`, by},
 		{
 			"a replica that never saw the store takes itself for alone", "fleet/member.go",
@@ -436,7 +492,10 @@ func retryBugs() []mutant {
 	const file = "orchestrator/retry.go"
 	by := []string{"./orchestrator"}
 	return []mutant{
-		{"a call that a breaker refused is retried", file, `!s.retryable(w.err)`, `(!s.retryable(w.err) && w.refusedBy == PartNone)`, by},
+		{
+			"a call that a breaker refused is retried", file,
+			`!s.retryable(w.err)`, `(!s.retryable(w.err) && w.refusedBy == PartNone)`, by,
+		},
 		{
 			"retries do not wait as long as a limit says", file,
 			`
