@@ -170,7 +170,8 @@ func bandBugs() []mutant {
 		{"bands go on in their order alone", "domain/bucket/rule.go", `if from.Bands[i].sameRate(r.Bands[j]) {`, `if false {`, by},
 		{
 			"bands in any order are a limit", "domain/bands.go",
-			`band.rate() >= before.rate() || band.Burst <= before.Burst`, `false`, []string{"./domain"},
+			`band.rate() >= before.rate() || band.Burst <= before.Burst`, `false`,
+			[]string{"./domain"},
 		},
 	}
 }
