@@ -30,6 +30,15 @@ type Config struct {
 	// Logger gets one line at each edge, never one per call. Defaults to
 	// discarding them.
 	Logger *slog.Logger
+	// LimitFor gives one key of a keyed limit numbers of its own (a tier), in
+	// place of the policy's Limit; false means the policy's. It is called by
+	// callers of a key that is in use, about every 10 s and after an Update, so
+	// it must be quick, as a look into a map is, and safe for concurrent use; a
+	// panic in it is its caller's. Numbers that are invalid, or do not fit the
+	// policy's further bands, are not used, and told once by an event. Numbers
+	// that are raised take a minute to be in force, as those of a policy within
+	// one Version do. Defaults to none.
+	LimitFor func(limit, key string) (domain.Limit, bool)
 	// MaxStaleness bounds how old this replica's copy of a breaker's fleet view
 	// may be when every push is lost. Defaults to 1 s.
 	MaxStaleness time.Duration

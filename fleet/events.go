@@ -4,6 +4,7 @@ import (
 	"context"
 	"log/slog"
 	"sync"
+	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/domain"
 )
@@ -102,4 +103,12 @@ func logEvent(log *slog.Logger, e domain.Event) {
 		line = append(line, slog.String("reason", e.Reason))
 	}
 	log.LogAttrs(context.Background(), level, "holdfast: "+e.Kind.String(), line...)
+}
+
+// firstSeen reports whether what last remembers was not seen for quietFor, and
+// notes that it was seen now.
+func (r *Replica) firstSeen(last *atomic.Int64) bool {
+	now := max(int64(r.clock.now()), 1)
+	before := last.Load()
+	return last.CompareAndSwap(before, now) && (before == 0 || now-before >= int64(quietFor))
 }

@@ -18,6 +18,7 @@ type lane struct {
 	shard   *shard
 	stray   bool // nobody finds it again: there are too many
 	flight  laneFlights
+	tier    atomic.Pointer[tier] // nil: LimitFor was not asked
 	bound   atomic.Pointer[boundBucket]
 
 	memo atomic.Pointer[memo] // nil: no denial is remembered
@@ -90,7 +91,7 @@ func (ln *lane) idle() bool {
 
 // touch has the store write the bucket as it is.
 func (ln *lane) touch(ctx context.Context) error {
-	rule := ln.limiter.settings.Load().rule
+	rule := ln.current().rule
 	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Count: 1, Turn: true}}}
 	var out [1]port.TakeReply
 	ln.limiter.replica.stores.Buckets.Take(ctx, in[:], out[:])

@@ -27,6 +27,7 @@ type Limiter struct {
 	settings atomic.Pointer[settings]
 	binder   port.Binder  // nil: ask by flights
 	foreign  atomic.Int64 // when the fleet last decided by other numbers than ours; 0 = not since they are ours
+	misfit   atomic.Int64 // when LimitFor last gave numbers that cannot be meant; 0 = never
 
 	only  *lane // of a limit that is not keyed
 	lanes lanes // of one that is
@@ -36,6 +37,7 @@ type Limiter struct {
 type settings struct {
 	policy domain.RateLimit
 	rule   bucket.Rule
+	tiers  tiers
 }
 
 func newLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
@@ -62,7 +64,7 @@ func (l *Limiter) compile(p domain.RateLimit) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{p, rule}, nil
+	return &settings{policy: p, rule: rule}, nil
 }
 
 // resolve fills in the policy's defaults.
@@ -187,12 +189,17 @@ func (l *Limiter) enter(ctx context.Context, key string, q *demand) (*settings, 
 		return nil, nil, domain.ErrClosed
 	}
 	set := l.settings.Load()
-	if err := set.check(key, *q); err != nil {
+	if set.policy.Keyed && key == "" {
+		return nil, nil, fmt.Errorf("%w: limit %q", domain.ErrKeyMissing, set.policy.Name)
+	}
+	ln := l.lane(set, key)
+	set = ln.settings(set)
+	if err := set.check(*q); err != nil {
 		return nil, nil, err
 	}
 	q.times = min(q.times, set.rule.Burst())
 	l.replica.begin()
-	return set, l.lane(set, key), nil
+	return set, ln, nil
 }
 
 // inProcess asks a store that answers at once.
@@ -229,10 +236,8 @@ func (l *Limiter) unanswered(ctx context.Context, ln *lane, set *settings, q dem
 }
 
 // check refuses misuse.
-func (s *settings) check(key string, q demand) error {
+func (s *settings) check(q demand) error {
 	switch {
-	case s.policy.Keyed && key == "":
-		return fmt.Errorf("%w: limit %q", domain.ErrKeyMissing, s.policy.Name)
 	case q.cost < 0:
 		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errNegativeCost, q.cost)
 	case q.times < 1:
@@ -280,9 +285,7 @@ func (l *Limiter) decide(set *settings, q demand, r port.TakeReply, place int) (
 // was not so for a while. (Bucket by bucket, and moment by moment, it changes: a
 // bucket that is full takes the numbers of whoever comes next.)
 func (l *Limiter) noteForeign(set *settings) {
-	now := max(int64(l.replica.clock.now()), 1)
-	last := l.foreign.Load()
-	if !l.foreign.CompareAndSwap(last, now) || (last != 0 && now-last < int64(quietFor)) {
+	if !l.replica.firstSeen(&l.foreign) {
 		return
 	}
 	l.replica.emit(domain.Event{

@@ -56,7 +56,7 @@ func (s *shard) recordAll(in []port.TakeRequest, out []port.TakeReply) {
 // while the store was out of reach, then the callers in order. Those of a run are
 // one request: the store decides them one by one all the same.
 func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeRequest {
-	rule := ln.limiter.settings.Load().rule
+	rule := ln.current().rule
 	if bill, tokens, owing := ln.local.bill(ln, rule); owing {
 		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
 	}

@@ -371,6 +371,8 @@ func outageBugs() []mutant {
 	return domain.Decision{Allowed: true, Degraded: true, Granted: cost}
 `, by,
 		},
+		{"a key's bill is paid by the limit's own numbers", "fleet/tier.go", `; t != nil {`, `; false && t != nil {`, by},
+		{"a key has its numbers for ever", "fleet/tier.go", ` && now < t.until`, ``, by},
 		{"a part is granted that nobody charged", "fleet/demand.go", `min(max(left, 0), q.times)`, `q.times`, by},
 		{
 			"a limit in shadow refuses while the store is down", "fleet/shadow.go",
