@@ -22,7 +22,7 @@ func (q demand) ask(callers int) bucket.Ask {
 
 // share is how often the caller in that place among those who were asked for had
 // cost granted, and how often those behind had.
-func (q demand) share(r port.TakeReply, place int) (own, behind int64) {
+func (q demand) share(r *port.TakeReply, place int) (own, behind int64) {
 	left := r.Granted - int64(place)*q.times
 	own = min(max(left, 0), q.times)
 	return own, max(left-own, 0)

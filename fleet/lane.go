@@ -39,25 +39,23 @@ type memo struct {
 }
 
 // remembered answers from the memory of a denial. A peek is never answered so.
-func (ln *lane) remembered(set *settings, cost int64) (domain.Decision, bool) {
-	if cost == 0 {
-		return domain.Decision{}, false
-	}
+func (ln *lane) remembered(set *settings, cost int64, d *domain.Decision) bool {
 	m := ln.memo.Load()
-	if m == nil {
-		return domain.Decision{}, false
+	if m == nil || cost == 0 {
+		return false
 	}
 	now := ln.limiter.replica.clock.now()
 	if now >= m.until || m.rule != set.rule {
 		ln.memo.CompareAndSwap(m, nil)
-		return domain.Decision{}, false
+		return false
 	}
 	if cost < m.cost {
-		return domain.Decision{}, false
+		return false
 	}
 	// A higher cost has to wait for its further tokens too. (Where another band
 	// must then be waited for even longer, that is told when it asks again.)
-	return domain.Decision{Band: m.band, RetryAfter: m.retryAt - now + timeToEarn(m.pace, cost-m.cost)}, true
+	d.Band, d.RetryAfter = m.band, m.retryAt-now+timeToEarn(m.pace, cost-m.cost)
+	return true
 }
 
 // timeToEarn is how long a band takes to earn tokens, rounded up to µs.

@@ -37,6 +37,7 @@ type Limiter struct {
 type settings struct {
 	policy domain.RateLimit
 	rule   bucket.Rule
+	burst  int64 // of the rule
 	tiers  tiers
 }
 
@@ -64,7 +65,7 @@ func (l *Limiter) compile(p domain.RateLimit) (*settings, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &settings{policy: p, rule: rule}, nil
+	return &settings{policy: p, rule: rule, burst: rule.Burst()}, nil
 }
 
 // resolve fills in the policy's defaults.
@@ -97,9 +98,12 @@ func (l *Limiter) Update(p domain.RateLimit) error {
 }
 
 // Allow is shorthand for AllowN with a cost of 1.
-func (l *Limiter) Allow(ctx context.Context, key string) (domain.Decision, error) {
-	d, err := l.ask(ctx, key, whole(1), nil)
-	return l.shadowed(ctx, d, err)
+func (l *Limiter) Allow(ctx context.Context, key string) (d domain.Decision, err error) {
+	err = l.ask(ctx, key, whole(1), nil, &d)
+	if !d.Allowed {
+		err = l.shadowed(ctx, &d, err)
+	}
+	return d, err
 }
 
 // AllowN asks for one call that takes cost tokens, all or none. A refusal is a
@@ -122,48 +126,61 @@ func (l *Limiter) Allow(ctx context.Context, key string) (domain.Decision, error
 // StoreTimeout, also when ctx ends meanwhile.
 //
 // A cost of 0 is Peek.
-func (l *Limiter) AllowN(ctx context.Context, key string, cost int64) (domain.Decision, error) {
-	d, err := l.ask(ctx, key, whole(cost), nil)
-	return l.shadowed(ctx, d, err)
+func (l *Limiter) AllowN(ctx context.Context, key string, cost int64) (d domain.Decision, err error) {
+	err = l.ask(ctx, key, whole(cost), nil, &d)
+	if !d.Allowed {
+		err = l.shadowed(ctx, &d, err)
+	}
+	return d, err
 }
 
 // AllowUpTo takes as many tokens as there are, at most so many, and charges those
 // it grants: see Decision.Granted. It is allowed when that is one or more. Below 1
 // most is misuse; above the burst it is as good as that. Errors are as for AllowN.
-func (l *Limiter) AllowUpTo(ctx context.Context, key string, most int64) (domain.Decision, error) {
-	d, err := l.ask(ctx, key, demand{1, most}, nil)
-	return l.shadowed(ctx, d, err)
+func (l *Limiter) AllowUpTo(ctx context.Context, key string, most int64) (d domain.Decision, err error) {
+	err = l.ask(ctx, key, demand{1, most}, nil, &d)
+	if !d.Allowed {
+		err = l.shadowed(ctx, &d, err)
+	}
+	return d, err
 }
 
 // Peek says what AllowN would, for a cost of 1, and takes and writes nothing.
 // It is never answered from the memory of a denial.
-func (l *Limiter) Peek(ctx context.Context, key string) (domain.Decision, error) {
-	return l.ask(ctx, key, whole(0), nil)
+func (l *Limiter) Peek(ctx context.Context, key string) (d domain.Decision, err error) {
+	err = l.ask(ctx, key, whole(0), nil, &d)
+	return d, err
 }
 
 // AllowWithin is AllowN within what is left of b, which may be nil for all of
 // StoreTimeout; what it spends is taken from b.
-func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Budget) (domain.Decision, error) {
-	d, err := l.ask(ctx, key, whole(cost), b)
-	return l.shadowed(ctx, d, err)
+func (l *Limiter) AllowWithin(ctx context.Context, key string, cost int64, b *Budget) (d domain.Decision, err error) {
+	err = l.ask(ctx, key, whole(cost), b, &d)
+	if !d.Allowed {
+		err = l.shadowed(ctx, &d, err)
+	}
+	return d, err
 }
 
-func (l *Limiter) ask(ctx context.Context, key string, q demand, b *Budget) (domain.Decision, error) {
+// ask decides into d: a Decision that is handed up is copied at each step, which
+// takes as long as deciding it.
+func (l *Limiter) ask(ctx context.Context, key string, q demand, b *Budget, d *domain.Decision) error {
 	// Callers wait below by the hundred, each on a stack that is cold when it
 	// wakes: the fewer frames there are up to there, the sooner it is back.
 	set, ln, err := l.enter(ctx, key, &q)
 	switch {
 	case err != nil:
-		return domain.Decision{}, err
+		return err
 	case l.binder != nil:
-		return l.inProcess(ln, set, q)
+		return l.inProcess(ln, set, q, d)
 	}
-	if d, ok := ln.remembered(set, q.cost); ok {
-		return d, nil
+	if ln.remembered(set, q.cost, d) {
+		return nil
 	}
 	left := b.left(l.replica.config.StoreTimeout)
 	if left <= 0 || !ln.shard.health.Up() {
-		return l.unasked(ln, set, q, left)
+		*d, err = l.unasked(ln, set, q, left)
+		return err
 	}
 	var asked time.Duration
 	if b != nil {
@@ -174,9 +191,10 @@ func (l *Limiter) ask(ctx context.Context, key string, q demand, b *Budget) (dom
 		b.spend(l.replica.clock.now() - asked)
 	}
 	if err != nil {
-		return l.unanswered(ctx, ln, set, q, err)
+		*d, err = l.unanswered(ctx, ln, set, q, err)
+		return err
 	}
-	return l.decide(set, q, reply, place)
+	return l.decide(set, q, &reply, place, d)
 }
 
 // enter refuses what makes no sense, and finds what a call needs. It cuts a
@@ -197,18 +215,19 @@ func (l *Limiter) enter(ctx context.Context, key string, q *demand) (*settings, 
 	if err := set.check(*q); err != nil {
 		return nil, nil, err
 	}
-	q.times = min(q.times, set.rule.Burst())
+	q.times = min(q.times, set.burst)
 	l.replica.begin()
 	return set, ln, nil
 }
 
 // inProcess asks a store that answers at once.
-func (l *Limiter) inProcess(ln *lane, set *settings, q demand) (domain.Decision, error) {
+func (l *Limiter) inProcess(ln *lane, set *settings, q demand, d *domain.Decision) (err error) {
 	reply := l.bound(ln, set).Take(bucket.Ask{Cost: q.cost, Count: q.times})
 	if reply.Err != nil {
-		return l.outage(ln, set, q, reply.Err)
+		*d, err = l.outage(ln, set, q, reply.Err)
+		return err
 	}
-	return l.decide(set, q, reply, 0)
+	return l.decide(set, q, &reply, 0, d)
 }
 
 // unasked decides a call for which the store is not asked: it is down, or the
@@ -242,7 +261,7 @@ func (s *settings) check(q demand) error {
 		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errNegativeCost, q.cost)
 	case q.times < 1:
 		return fmt.Errorf("limit %q: %w: %d", s.policy.Name, errUpToNothing, q.times)
-	case q.cost > s.rule.Burst():
+	case q.cost > s.burst:
 		return s.tooHigh(q.cost)
 	}
 	return nil
@@ -259,26 +278,24 @@ func (s *settings) tooHigh(cost int64) error {
 
 // decide turns a store's reply into the decision on one of those that it is for,
 // which stand in line: the first ones are granted.
-func (l *Limiter) decide(set *settings, q demand, r port.TakeReply, place int) (domain.Decision, error) {
+func (l *Limiter) decide(set *settings, q demand, r *port.TakeReply, place int, d *domain.Decision) error {
 	if r.Foreign {
 		l.noteForeign(set)
 	}
 	if r.TooHigh {
-		return domain.Decision{}, set.tooHigh(q.cost)
+		return set.tooHigh(q.cost)
 	}
 	own, behind := q.share(r, place)
-	d := domain.Decision{
-		Allowed:   own > 0,
-		Granted:   own * q.cost,
-		Remaining: r.Remaining + behind*q.cost, // what was left before they took theirs
-	}
+	d.Granted = own * q.cost
+	d.Remaining = r.Remaining + behind*q.cost // what was left before they took theirs
+	d.Allowed = own > 0
 	if q.cost == 0 {
 		d.Allowed = r.RetryAfter == 0
 	}
 	if !d.Allowed {
 		d.RetryAfter, d.Band = r.RetryAfter, r.Band
 	}
-	return d, nil
+	return nil
 }
 
 // noteForeign tells that the fleet decides by other numbers: once, until that
@@ -296,16 +313,16 @@ func (l *Limiter) noteForeign(set *settings) {
 
 // bound returns the bucket of a store in this process.
 func (l *Limiter) bound(ln *lane, set *settings) port.BoundBucket {
-	if b := ln.bound.Load(); b != nil && b.rule == set.rule {
+	if b := ln.bound.Load(); b != nil && b.set == set {
 		return b.bucket
 	}
-	b := &boundBucket{set.rule, l.binder.Bind(ln.id, set.rule)}
+	b := &boundBucket{set, l.binder.Bind(ln.id, set.rule)}
 	ln.bound.Store(b)
 	return b.bucket
 }
 
 type boundBucket struct {
-	rule   bucket.Rule
+	set    *settings
 	bucket port.BoundBucket
 }
 

@@ -108,7 +108,7 @@ func handOver(landed, next *laneFlight) {
 	for i := range landed.Runs {
 		r := &landed.Runs[i]
 		for seat, place := range r.Aboard() {
-			if own, _ := r.Ask.share(r.Answer, place); own == 0 && !r.Left(seat) && gifts.take(r.Ask) {
+			if own, _ := r.Ask.share(&r.Answer, place); own == 0 && !r.Left(seat) && gifts.take(r.Ask) {
 				r.Give(seat, gifts.reply)
 			}
 		}
@@ -140,7 +140,7 @@ func giftsOf(landed *laneFlight) *gifts {
 			continue
 		}
 		for seat, place := range r.Aboard() {
-			if own, _ := r.Ask.share(r.Answer, place); own > 0 && r.Left(seat) {
+			if own, _ := r.Ask.share(&r.Answer, place); own > 0 && r.Left(seat) {
 				g.costs = append(g.costs, slices.Repeat([]int64{r.Ask.cost}, int(min(own, giftsMax)))...)
 				g.reply = port.TakeReply{Granted: 1, Foreign: r.Answer.Foreign}
 			}

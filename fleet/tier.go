@@ -67,7 +67,7 @@ func (l *Limiter) tiered(base *settings, key string, limit domain.Limit) *settin
 		l.noteTier(base, key, err)
 		return base
 	}
-	own := &settings{policy: p, rule: rule}
+	own := &settings{policy: p, rule: rule, burst: rule.Burst()}
 	if base.tiers.byLimit == nil {
 		base.tiers.byLimit = make(map[domain.Limit]*settings)
 	}

@@ -24,8 +24,12 @@ func (b Band) TokenMicro() int64 { return ceilDiv(b.Worth, b.Earn) }
 func (b Band) micro(credits int64) int64 { return ceilDiv(credits, b.Earn) }
 
 // refill is what credits are after elapsedMicro µs, which must not be negative.
-// They are clamped first, so that the product cannot overflow.
+// Time is clamped first where the product could overflow: nearly always it cannot,
+// and a division takes as long as the rest.
 func (b Band) refill(credits, elapsedMicro int64) int64 {
+	if b.Earn < 1<<20 && elapsedMicro < 1<<42 {
+		return min(credits+b.Earn*elapsedMicro, b.Full)
+	}
 	return min(credits+b.Earn*min(elapsedMicro, b.micro(b.Full-credits)), b.Full)
 }
 

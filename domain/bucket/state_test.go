@@ -23,9 +23,8 @@ func ruleOf(t testing.TB, l domain.Limit) Rule {
 }
 
 func (st *State) decideOne(nowMicro int64, r Rule, ask Ask) Answer {
-	var answers [1]Answer
-	st.Decide(nowMicro, r, []Ask{ask}, answers[:])
-	return answers[0]
+	a, _ := st.DecideOne(nowMicro, &r, ask)
+	return a
 }
 
 // anyState draws a bucket that was just asked under the rule.
@@ -190,7 +189,7 @@ func TestCase38ManyAreAsOneByOne(t *testing.T) {
 			asks[i] = Ask{Cost: ask.Cost, Count: 1}
 			granted += single.decideOne(start, rule, asks[i]).Granted
 		}
-		batch.Decide(start, rule, asks, answers)
+		batch.Decide(start, &rule, asks, answers)
 		if many.Granted != granted || single != st || batch != st {
 			t.Fatalf("%d at once: %d granted, %+v\none by one: %d granted, %+v\nin a batch: %+v",
 				ask.Count, many.Granted, st, granted, single, batch)
@@ -308,7 +307,8 @@ func TestZeroState(t *testing.T) {
 	if got := st.FullMicro(); got != 0 {
 		t.Errorf("FullMicro() = %d; want 0", got)
 	}
-	if foreign := st.Decide(start, ruleOf(t, domain.PerSecond(1)), nil, nil); foreign || st != (State{}) {
+	rule := ruleOf(t, domain.PerSecond(1))
+	if foreign := st.Decide(start, &rule, nil, nil); foreign || st != (State{}) {
 		t.Errorf("deciding nothing: %v, %+v", foreign, st)
 	}
 }
@@ -321,14 +321,14 @@ func BenchmarkDecide(b *testing.B) {
 			var st State
 			asks, answers := [1]Ask{{Cost: 1, Count: 1}}, [1]Answer{}
 			for now := int64(start); b.Loop(); now++ {
-				st.Decide(now, rule, asks[:], answers[:])
+				st.Decide(now, &rule, asks[:], answers[:])
 			}
 		},
 		"denied": func(b *testing.B) {
 			var st State
 			asks, answers := [1]Ask{{Cost: 1, Count: 1}}, [1]Answer{}
 			for now := int64(start); b.Loop(); now++ {
-				st.Decide(now, empty, asks[:], answers[:])
+				st.Decide(now, &empty, asks[:], answers[:])
 			}
 		},
 		"a flight of 64": func(b *testing.B) {
@@ -338,7 +338,7 @@ func BenchmarkDecide(b *testing.B) {
 				asks[i] = Ask{Cost: 1, Count: 1, Turn: true}
 			}
 			for now := int64(start); b.Loop(); now++ {
-				st.Decide(now, rule, asks[:], answers[:])
+				st.Decide(now, &rule, asks[:], answers[:])
 			}
 		},
 	}

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"hash/maphash"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -84,9 +85,10 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 	for i := range in {
 		asks[i] = in[i].Ask
 	}
-	foreign := e.state.Decide(b.now(), in[0].Rule, asks, answers)
+	foreign := e.state.Decide(b.now(), &in[0].Rule, asks, answers)
 	for i := range answers {
-		out[i] = reply(answers[i], foreign)
+		out[i] = port.TakeReply{}
+		tell(&out[i], answers[i], foreign)
 	}
 }
 
@@ -96,14 +98,14 @@ func failed(id port.ID, err error) error {
 	return &domain.StoreError{Op: "bucket take", Name: id.Name, Entity: err == errFull, Err: err} //nolint:errorlint // as lock returns it
 }
 
-func reply(a bucket.Answer, foreign bool) port.TakeReply {
-	r := port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Band: a.Band, Foreign: foreign}
+// tell fills in a reply, in place: copying one takes as long as deciding it.
+func tell(r *port.TakeReply, a bucket.Answer, foreign bool) {
+	r.Granted, r.Remaining, r.Band, r.Foreign = a.Granted, a.Remaining, a.Band, foreign
 	if a.RetryMicro == bucket.Never {
 		r.TooHigh = true
 	} else {
 		r.RetryAfter = time.Duration(a.RetryMicro) * time.Microsecond
 	}
-	return r
 }
 
 // lock returns the entry of id, locked.
@@ -152,28 +154,26 @@ type bound struct {
 	id    port.ID
 	rule  bucket.Rule
 
-	mu    sync.Mutex
-	entry *entry
+	entry atomic.Pointer[entry] // the one it used last
 }
 
 // Take decides at once.
-func (b *bound) Take(ask bucket.Ask) port.TakeReply {
+func (b *bound) Take(ask bucket.Ask) (r port.TakeReply) {
 	e, err := b.lock()
 	if err != nil {
-		return port.TakeReply{Err: failed(b.id, err)}
+		r.Err = failed(b.id, err)
+		return r
 	}
-	asks, answers := [1]bucket.Ask{ask}, [1]bucket.Answer{}
-	foreign := e.state.Decide(b.store.now(), b.rule, asks[:], answers[:])
+	answer, foreign := e.state.DecideOne(b.store.now(), &b.rule, ask)
 	e.mu.Unlock()
-	return reply(answers[0], foreign)
+	tell(&r, answer, foreign)
+	return r
 }
 
 // lock returns the bucket's entry, locked: the one it used last, unless the
 // store dropped it meanwhile.
 func (b *bound) lock() (*entry, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	if e := b.entry; e != nil {
+	if e := b.entry.Load(); e != nil {
 		e.mu.Lock()
 		if !e.gone {
 			return e, nil
@@ -182,7 +182,7 @@ func (b *bound) lock() (*entry, error) {
 	}
 	e, err := b.store.lock(b.id)
 	if err == nil {
-		b.entry = e
+		b.entry.Store(e)
 	}
 	return e, err
 }

@@ -34,11 +34,10 @@ type Store struct {
 
 // New returns an empty store. It starts nothing and need not be closed.
 func New(o Options) *Store {
-	now := o.Now
-	if now == nil {
-		now = steadyClock()
+	micro := steadyClock()
+	if o.Now != nil {
+		micro = func() int64 { return o.Now().UnixMicro() }
 	}
-	micro := func() int64 { return now().UnixMicro() }
 	maxKeys := o.MaxKeys
 	if maxKeys <= 0 {
 		maxKeys = DefaultMaxKeys
@@ -55,11 +54,12 @@ func (s *Store) Stores() port.Stores {
 	return port.Stores{Buckets: &s.buckets, Breakers: &s.breakers, Views: &s.breakers, Members: &s.members}
 }
 
-// steadyClock counts on from when it was made, by the monotonic clock: it never
-// steps, and reading it takes half as long as the wall clock.
-func steadyClock() func() time.Time {
+// steadyClock is Unix µs that count on from when it was made, by the monotonic
+// clock: it never steps, and reading it takes half as long as the wall clock.
+func steadyClock() func() int64 {
 	base := time.Now() //nolint:forbidigo // the one place where this store's clock starts
-	return func() time.Time {
-		return base.Add(time.Since(base)) //nolint:forbidigo // and where it is read
+	start := base.UnixMicro()
+	return func() int64 {
+		return start + time.Since(base).Microseconds() //nolint:forbidigo // and where it is read
 	}
 }
