@@ -26,7 +26,7 @@ func (b bucketEntity) do(atMicro int64, asked any) (entity, any) {
 	foreign := b.Decide(atMicro, &in[0].Rule, asks, answers) // b is a copy
 	out := make([]port.TakeReply, len(in))
 	for i, a := range answers {
-		out[i] = port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Foreign: foreign}
+		out[i] = port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Band: a.Band, Foreign: foreign}
 		if a.RetryMicro == bucket.Never {
 			out[i].TooHigh = true
 		} else {

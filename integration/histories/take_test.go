@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"math/rand/v2"
+	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
@@ -19,6 +20,9 @@ func ruleOf(round, which, worker int) bucket.Rule {
 	rng := rand.New(rand.NewPCG(uint64(round), uint64(which)))
 	limit := domain.RateLimit{Name: "api", Limit: domain.PerSecond(100 + rng.Int64N(3000)).WithBurst(5 + rng.Int64N(60))}
 	other := domain.RateLimit{Name: "api", Limit: domain.PerMinute(5000 + rng.Int64N(99_999)).WithBurst(5 + rng.Int64N(60)), Version: rng.Int64N(2)}
+	if rng.IntN(2) == 0 { // a slower band beside it
+		limit.Also[0] = domain.Per(limit.Limit.Tokens, 3*time.Second).WithBurst(limit.Limit.Burst + 1 + rng.Int64N(200))
+	}
 	if rng.IntN(3) == 0 && worker%2 == 1 {
 		limit = other
 	}
