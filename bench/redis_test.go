@@ -169,3 +169,15 @@ func TestBothSidesLimit(t *testing.T) {
 		}
 	}
 }
+
+// BenchmarkDenied is what a known denial costs: it is answered from memory, and
+// the store is asked once a second.
+func BenchmarkDenied(b *testing.B) {
+	r := newRig(b, 1, false)
+	b.ReportAllocs()
+	for b.Loop() {
+		if _, err := r.limiter.Allow(context.Background(), ""); err != nil {
+			b.Fatal(err)
+		}
+	}
+}

@@ -69,11 +69,16 @@ func (ln *lane) remember(rule bucket.Rule, cost int64, denied port.TakeReply) {
 	if old := ln.memo.Load(); old != nil && now < old.until && old.rule == rule && old.cost <= cost {
 		return
 	}
-	pace := rule.Bands[0]
-	if !denied.Foreign { // else it counts bands that are not these
-		pace = rule.Bands[denied.Band]
+	ln.memo.Store(&memo{rule, denied.Band, paceOf(rule, denied), cost, now + min(denied.RetryAfter, memoLongest), now + denied.RetryAfter})
+}
+
+// paceOf is the band that denied, or the first one: the band of other numbers
+// than ours, or of a store that is wrong, may be none of these.
+func paceOf(rule bucket.Rule, denied port.TakeReply) bucket.Band {
+	if denied.Foreign || denied.Band < 0 || denied.Band >= rule.Count() {
+		return rule.Bands[0]
 	}
-	ln.memo.Store(&memo{rule, denied.Band, pace, cost, now + min(denied.RetryAfter, memoLongest), now + denied.RetryAfter})
+	return rule.Bands[denied.Band]
 }
 
 // idle reports whether nothing would be lost with the lane.

@@ -146,7 +146,8 @@ func (l *Limiter) AllowUpTo(ctx context.Context, key string, most int64) (d doma
 }
 
 // Peek says what AllowN would, for a cost of 1, and takes and writes nothing.
-// It is never answered from the memory of a denial.
+// It is never answered from the memory of a denial, and the same of a limit in
+// Shadow.
 func (l *Limiter) Peek(ctx context.Context, key string) (d domain.Decision, err error) {
 	err = l.ask(ctx, key, whole(0), nil, &d)
 	return d, err

@@ -1,6 +1,7 @@
 package fleet_test
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -115,6 +116,28 @@ func TestBandsInAnOutage(t *testing.T) {
 		}
 		if billed != 30 {
 			t.Errorf("a bill of %d; want all 30, although the fast band holds ten", billed)
+		}
+	})
+}
+
+// A denier denies, by a band that there may not be.
+type denier struct{ port.BucketStore }
+
+func (denier) Take(_ context.Context, in []port.TakeRequest, out []port.TakeReply) {
+	for i := range in {
+		out[i] = port.TakeReply{RetryAfter: time.Second, Band: 3}
+	}
+}
+
+// A store that names a band which the limit has not is believed, and harms nobody.
+func TestABandThatIsNone(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := join(t, port.Stores{Buckets: denier{}}, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(10)})
+		for _, cost := range []int64{1, 5} {
+			want := domain.Decision{Band: 3, RetryAfter: time.Second + time.Duration(cost-1)*100*time.Millisecond}
+			if d := allowN(t, l, "", cost); d != want {
+				t.Errorf("cost %d: %+v; want %+v", cost, d, want)
+			}
 		}
 	})
 }

@@ -93,8 +93,8 @@ func (ln *lane) owe(cost int64) {
 	ln.local.debt += cost
 }
 
-// bill returns what the lane owes, at most what the largest band holds. A bill whose reply was lost
-// is sent again under its number, so that it is paid once.
+// bill returns what the lane owes, at most what the largest band holds. A bill
+// whose reply was lost is sent again under its number, so that it is paid once.
 func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64, owing bool) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
