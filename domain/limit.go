@@ -151,6 +151,9 @@ type RateLimit struct {
 	// Outage is what happens while the store does not answer. Defaults to
 	// OutageLocalShare.
 	Outage Outage
+	// Carry is what becomes of the tokens that are there when the numbers
+	// change. Defaults to CarryProportion.
+	Carry Carry
 	// Shadow tries the limit out: it decides and charges as ever, and refuses
 	// nothing. See Decision.Shadowed.
 	Shadow bool
@@ -161,8 +164,8 @@ type RateLimit struct {
 	Version int64
 }
 
-// Validate reports an ill-formed Name, an unknown Outage, a negative Version,
-// what [Limit.Validate] reports, and bands out of order. A missing Name is valid here; it is
+// Validate reports an ill-formed Name, an unknown Outage or Carry, a negative
+// Version, what [Limit.Validate] reports, and bands out of order. A missing Name is valid here; it is
 // refused where there is no guard to take it from.
 func (r RateLimit) Validate() error {
 	if err := optionalName(kindRateLimit, r.Name); err != nil {
@@ -171,6 +174,8 @@ func (r RateLimit) Validate() error {
 	switch {
 	case r.Outage > OutageClosed:
 		return invalid(kindRateLimit, "Outage", "is unknown")
+	case r.Carry > CarryReset:
+		return invalid(kindRateLimit, "Carry", "is unknown")
 	case r.Version < 0 || r.Version > maxVersion:
 		return invalid(kindRateLimit, "Version", "must be between 0 and 2^53-1")
 	}
@@ -202,6 +207,9 @@ func (r RateLimit) String() string {
 	f.flag("keyed", r.Keyed)
 	if r.Outage != OutageLocalShare {
 		f.text("outage", r.Outage.String())
+	}
+	if r.Carry != CarryProportion {
+		f.text("carry", r.Carry.String())
 	}
 	f.flag("shadow", r.Shadow)
 	f.int("version", r.Version)

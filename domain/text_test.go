@@ -24,6 +24,8 @@ func TestPolicyText(t *testing.T) {
 		"rate_limit(10/s, also=1000/h, also=5000/24h, burst=6000, name=a)": hold.RateLimit{
 			Name: "a", Limit: hold.PerSecond(10), Also: hold.Bands{hold.PerHour(1000), hold.Per(5000, 24*time.Hour).WithBurst(6000)},
 		},
+		"rate_limit(5/s, carry=tokens)":      hold.RateLimit{Limit: hold.PerSecond(5), Carry: hold.CarryTokens},
+		"rate_limit(5/s, carry=reset)":       hold.RateLimit{Limit: hold.PerSecond(5), Carry: hold.CarryReset},
 		"rate_limit(5/s, shadow=true)":       hold.RateLimit{Limit: hold.PerSecond(5), Shadow: true},
 		"rate_limit(5/m)":                    hold.RateLimit{Limit: hold.PerMinute(5)},
 		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},

@@ -100,6 +100,7 @@ func TestValidateRateLimit(t *testing.T) {
 		{"a band of nonsense", banded(hold.PerSecond(10), hold.PerHour(-1)), "Also[0].Tokens"},
 		{"a band that cannot be counted", banded(hold.PerSecond(10), hold.Per(1<<20, 1<<50*time.Microsecond)), "Also[0].Burst"},
 		{"a name that could leave its namespace", hold.RateLimit{Name: "a}:b", Limit: hold.PerSecond(1)}, "Name"},
+		{"an unknown carry", hold.RateLimit{Limit: hold.PerSecond(1), Carry: 3}, "Carry"},
 		{"an unknown outage", hold.RateLimit{Limit: hold.PerSecond(1), Outage: 3}, "Outage"},
 		{"a negative version", hold.RateLimit{Limit: hold.PerSecond(1), Version: -1}, "Version"},
 		{"a version beyond a float", hold.RateLimit{Limit: hold.PerSecond(1), Version: 1 << 53}, "Version"},

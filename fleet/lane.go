@@ -94,8 +94,8 @@ func (ln *lane) idle() bool {
 
 // touch has the store write the bucket as it is.
 func (ln *lane) touch(ctx context.Context) error {
-	rule := ln.current().rule
-	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Count: 1, Turn: true}}}
+	set := ln.current()
+	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Carry: set.policy.Carry, Ask: bucket.Ask{Count: 1, Turn: true}}}
 	var out [1]port.TakeReply
 	ln.limiter.replica.stores.Buckets.Take(ctx, in[:], out[:])
 	return out[0].Err

@@ -317,7 +317,7 @@ func (l *Limiter) bound(ln *lane, set *settings) port.BoundBucket {
 	if b := ln.bound.Load(); b != nil && b.set == set {
 		return b.bucket
 	}
-	b := &boundBucket{set, l.binder.Bind(ln.id, set.rule)}
+	b := &boundBucket{set, l.binder.Bind(ln.id, set.rule, set.policy.Carry)}
 	ln.bound.Store(b)
 	return b.bucket
 }

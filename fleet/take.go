@@ -56,13 +56,14 @@ func (s *shard) recordAll(in []port.TakeRequest, out []port.TakeReply) {
 // while the store was out of reach, then the callers in order. Those of a run are
 // one request: the store decides them one by one all the same.
 func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeRequest {
-	rule := ln.current().rule
+	set := ln.current()
+	rule, how := set.rule, set.policy.Carry
 	if bill, tokens, owing := ln.local.bill(ln, rule); owing {
-		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
+		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
 	}
 	for i := range f.Runs {
 		if callers := f.Runs[i].Wanted(); callers > 0 {
-			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Ask: f.Runs[i].Ask.ask(callers)})
+			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: f.Runs[i].Ask.ask(callers)})
 		}
 	}
 	return in

@@ -59,6 +59,18 @@ func (b Band) stricter(other Band) bool {
 	}
 }
 
+// carry is what credits of the band from are of the band b, carried over like that.
+func (b Band) carry(how domain.Carry, from Band, credits int64) int64 {
+	switch {
+	case how == domain.CarryReset:
+		return b.Full
+	case how == domain.CarryTokens && credits >= 0:
+		return min(credits/from.Worth, b.Burst()) * b.Worth
+	default:
+		return b.rescale(from, credits)
+	}
+}
+
 // rescale is what credits of the band from are of the band b: the same share of
 // a full bucket, rounded down, so that a change never mints. A debt stays the
 // same in tokens, rounded up, up to a full bucket. Every product stays below 2⁵³.

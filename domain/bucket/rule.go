@@ -79,11 +79,11 @@ func (r *Rule) better(stored *Rule) bool {
 // carry is what credits under the rule from are under the rule r. A band goes on
 // from the one that had the same rate; those for which there is none go on from
 // the others in their order; further ones begin full.
-func (r *Rule) carry(from *Rule, credits [domain.MaxBands]int64) [domain.MaxBands]int64 {
+func (r *Rule) carry(how domain.Carry, from *Rule, credits [domain.MaxBands]int64) [domain.MaxBands]int64 {
 	carried, heirs := r.full(), r.heirs(from)
 	for i, heir := range heirs {
 		if heir >= 0 {
-			carried[heir] = r.Bands[heir].rescale(from.Bands[i], credits[i])
+			carried[heir] = r.Bands[heir].carry(how, from.Bands[i], credits[i])
 		}
 	}
 	return carried

@@ -212,7 +212,7 @@ func TestBandsGoOn(t *testing.T) {
 		for i, share := range c.shares {
 			credits[i] = from.Bands[i].Full / 100 * share
 		}
-		got := to.carry(&from, credits)
+		got := to.carry(domain.CarryProportion, &from, credits)
 		for i := range to.Count() {
 			if share := float64(got[i]) / float64(to.Bands[i].Full) * 100; math.Abs(share-float64(c.want[i])) > 0.001 {
 				t.Errorf("%s: band %d begins at %v %%; want %d %%", name, i, share, c.want[i])

@@ -55,12 +55,12 @@ type Answer struct {
 const Never = -1
 
 // Decide answers asks in order, at the time nowMicro of the store's clock, for
-// a caller that brings the rule r, and leaves the bucket as it is afterwards.
+// a caller that brings the rule r and how to carry tokens over to it, and leaves the bucket as it is afterwards.
 // It reports whether another rule than r decided. A bucket that did not change
 // is left as it was. len(answers) must be at least len(asks).
-func (st *State) Decide(nowMicro int64, r *Rule, asks []Ask, answers []Answer) (foreign bool) {
+func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, answers []Answer) (foreign bool) {
 	next := *st
-	changed := next.enter(nowMicro, r)
+	changed := next.enter(nowMicro, r, how)
 	turn, token := next.Turn, int64(0) // the time of one in the slowest band that denied
 	peeked := true                     // only
 	for i, ask := range asks {
@@ -87,12 +87,12 @@ func (st *State) Decide(nowMicro int64, r *Rule, asks []Ask, answers []Answer) (
 }
 
 // DecideOne is Decide for one ask.
-func (st *State) DecideOne(nowMicro int64, r *Rule, ask Ask) (a Answer, foreign bool) {
+func (st *State) DecideOne(nowMicro int64, r *Rule, how domain.Carry, ask Ask) (a Answer, foreign bool) {
 	if a, ok := st.brief(nowMicro, r, ask); ok {
 		return a, false
 	}
 	asks, answers := [1]Ask{ask}, [1]Answer{}
-	foreign = st.Decide(nowMicro, r, asks[:], answers[:])
+	foreign = st.Decide(nowMicro, r, how, asks[:], answers[:])
 	return answers[0], foreign
 }
 
@@ -133,7 +133,7 @@ func (st *State) brief(nowMicro int64, r *Rule, ask Ask) (a Answer, ok bool) {
 
 // enter brings st to nowMicro and settles whose rule decides. It reports
 // whether that must be kept: the passing of time alone need not.
-func (st *State) enter(nowMicro int64, r *Rule) (changed bool) {
+func (st *State) enter(nowMicro int64, r *Rule, how domain.Carry) (changed bool) {
 	if st.Rule == (Rule{}) {
 		*st = State{Credits: r.full(), AtMicro: nowMicro, Rule: *r}
 		return false
@@ -143,7 +143,7 @@ func (st *State) enter(nowMicro int64, r *Rule) (changed bool) {
 		*st = State{Credits: r.full(), AtMicro: st.AtMicro, Rule: *r}
 		return false
 	}
-	return st.claim(r) || rebased
+	return st.claim(r, how) || rebased
 }
 
 // advance refills st up to nowMicro. A clock that stepped back refills nothing;
@@ -189,7 +189,7 @@ func (st *State) contestedMicro() int64 {
 }
 
 // claim settles whose rule decides when r is brought.
-func (st *State) claim(r *Rule) (changed bool) {
+func (st *State) claim(r *Rule, how domain.Carry) (changed bool) {
 	switch {
 	case *r == st.Rule && st.Challenged > 0:
 		st.Challenged = -1
@@ -197,11 +197,11 @@ func (st *State) claim(r *Rule) (changed bool) {
 	case *r == st.Rule:
 		return false
 	case r.better(&st.Rule):
-		st.Credits = r.carry(&st.Rule, st.Credits)
+		st.Credits = r.carry(how, &st.Rule, st.Credits)
 		st.Rule, st.Challenged = *r, -1
 		return true
 	case st.Challenged >= claimMicro:
-		st.Credits = r.carry(&st.Rule, st.Credits)
+		st.Credits = r.carry(how, &st.Rule, st.Credits)
 		st.Rule, st.Challenged = *r, 0
 		return true
 	case st.Challenged <= 0:

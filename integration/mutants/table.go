@@ -20,7 +20,7 @@ const unless = `local _ = KEYS[1] == nil and `
 // once in the file.
 func table() []mutant {
 	return slices.Concat(
-		takeBugs(), shortWayBugs(), bucketBugs(), bandBugs(), shareBugs(),
+		takeBugs(), bandScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
@@ -54,7 +54,7 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: a changed limit starts full", takeScript,
-			`c, changed = carry(mine, stored, c), true`, `c, changed = copy(mine.f), true`, by,
+			`c, changed = carry(how, mine, stored, c), true`, `c, changed = copy(mine.f), true`, by,
 		},
 		{
 			"script: refill goes above the burst", takeScript,
@@ -73,6 +73,17 @@ func takeBugs() []mutant {
 			"script: the time to wait is rounded down", takeScript,
 			`local wait = floor((want - c[i] + e[i] - 1) / e[i])`, `local wait = floor((want - c[i]) / e[i])`, by,
 		},
+		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
+		{
+			"script: a newer schema is overwritten", takeScript,
+			`return nil, #schema <= 16 and tonumber(schema) > 1 and 2 or 1`, `return nil, 1`, by,
+		},
+	}
+}
+
+func bandScriptBugs() []mutant {
+	by := []string{"./store/redis"}
+	return []mutant{
 		{
 			"script: only the first band is asked", takeScript,
 			`granted = c[i] > 0 and`, `granted = i > 1 and granted or c[i] > 0 and`, by,
@@ -101,12 +112,9 @@ func takeBugs() []mutant {
 			`full_in = max(full_in, floor(`, `full_in = i > 1 and full_in or max(full_in, floor(`, by,
 		},
 		{"script: bands in any order are taken for a limit", takeScript, ` or (i > 1 and f / w <= r.f[i - 1] / r.w[i - 1])`, ``, by},
+		{"script: a reset keeps what was there", takeScript, `elseif how ~= 'r' then`, `else`, by},
+		{"script: tokens are carried over in proportion, although kept", takeScript, `how == 't' and`, `how == 'x' and`, by},
 		{"script: more bands than there can be are taken for a limit", takeScript, `r.n > BANDS or `, ``, by},
-		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
-		{
-			"script: a newer schema is overwritten", takeScript,
-			`return nil, #schema <= 16 and tonumber(schema) > 1 and 2 or 1`, `return nil, 1`, by,
-		},
 	}
 }
 
@@ -168,9 +176,14 @@ func bandBugs() []mutant {
 			`min(credits+b.Earn*min(elapsedMicro, b.micro(b.Full-credits)), b.Full)`, `credits + b.Earn*elapsedMicro`, by,
 		},
 		{"bands go on in their order alone", "domain/bucket/rule.go", `if from.Bands[i].sameRate(r.Bands[j]) {`, `if false {`, by},
+		{"a reset keeps what was there", "domain/bucket/band.go", `how == domain.CarryReset`, `false`, by},
+		{
+			"tokens are carried over in proportion, although kept", "domain/bucket/band.go",
+			`how == domain.CarryTokens`, `false && how == 0`, by,
+		},
 		{
 			"bands in any order are a limit", "domain/bands.go",
-			`band.rate() >= before.rate() || band.Burst <= before.Burst`, `false`,
+			`band.rate() >= before.rate() || band.Burst <= before.Burst`, `before == band && false`,
 			[]string{"./domain"},
 		},
 	}
@@ -184,7 +197,7 @@ func shareBugs() []mutant {
 			"the first share of an outage starts full", file,
 			`var tokens [domain.MaxBands]int64`, `tokens := [domain.MaxBands]int64{r.Burst()}`, by,
 		},
-		{"the share is not divided by the replicas", file, `int64(max(replicas, 1))`, `1`, by},
+		{"the share is not divided by the replicas", file, `int64(max(replicas, 1))`, `int64(1)`, by},
 		{
 			"a share mints when the replicas change", file,
 			`tokens[i]--`, ``, by,
@@ -372,6 +385,10 @@ func outageBugs() []mutant {
 `, by,
 		},
 		{"a key's bill is paid by the limit's own numbers", "fleet/tier.go", `; t != nil {`, `; false && t != nil {`, by},
+		{
+			"a limit's way to carry tokens over is not told", "fleet/take.go",
+			`rule, how := set.rule, set.policy.Carry`, `rule, how := set.rule, set.policy.Carry*0`, by,
+		},
 		{"a key has its numbers for ever", "fleet/tier.go", ` && now < t.until`, ``, by},
 		{"a part is granted that nobody charged", "fleet/demand.go", `min(max(left, 0), q.times)`, `q.times`, by},
 		{

@@ -13,7 +13,8 @@
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- then for each key
---          p as above, behind a "!" to start afresh if what is there cannot be read;
+--          p as above, behind a "!" to start afresh if what is there cannot be read, and
+--          a "t" to keep whole tokens or an "r" to begin full where other numbers change;
 --          the number of asks,
 --          and for each ask: cost, tokens, 0 = a look; count, negative = the asker
 --          takes a turn, or of a look that the bucket is written as it is;
@@ -173,7 +174,7 @@ local function rare()
 
   -- carry: what credits under the rule b are under the rule a. A band goes on from the one
   -- of the same rate, those left over from each other in order; further ones are full.
-  function carry(a, b, c)
+  function carry(how, a, b, c)
     local carried, heirs, taken = copy(a.f), {}, {}
     for i = 1, b.n do
       for j = 1, a.n do
@@ -189,7 +190,12 @@ local function rare()
         end
       end
       if heirs[i] then
-        carried[heirs[i]] = rescale(a, heirs[i], b, i, c[i])
+        local j = heirs[i]
+        if how == 't' and c[i] >= 0 then
+          carried[j] = min(floor(c[i] / b.w[i]), a.f[j] / a.w[j]) * a.w[j]
+        elseif how ~= 'r' then
+          carried[j] = rescale(a, j, b, i, c[i])
+        end
       end
     end
     return carried
@@ -258,7 +264,7 @@ local writes = {} -- of all but the last bucket: nothing is written before all i
 
 -- decide decides on the bucket k, of which h is stored, and leaves it to be written.
 local function decide(k, h)
-  local mark, p, rest = string.match(args[at], '^(!?)(1:%d+(:[%d:]+))$')
+  local mark, how, p, rest = string.match(args[at], '^(!?)([tr]?)(1:%d+(:[%d:]+))$')
   local heal, asks = mark == '!', tonumber(args[at + 1])
   local n, e, w, f = bands(rest)
   local mine, stored, foreign, changed, wrong = nil, nil, 0, false, 0
@@ -321,7 +327,7 @@ local function decide(k, h)
       end
     elseif better(mine, stored) or x >= CLAIM then
       x = better(mine, stored) and -1 or 0
-      c, changed = carry(mine, stored, c), true
+      c, changed = carry(how, mine, stored, c), true
       n, e, w, f = mine.n, mine.e, mine.w, mine.f
     else
       foreign, p = 1, h[3]

@@ -59,7 +59,7 @@ func (b *buckets) init(now func() int64, maxKeys int) {
 func (b *buckets) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	for i := 0; i < len(in); {
 		n := i + 1
-		for n < len(in) && in[n].Bucket == in[i].Bucket && in[n].Rule == in[i].Rule {
+		for n < len(in) && in[n].Bucket == in[i].Bucket && in[n].Rule == in[i].Rule && in[n].Carry == in[i].Carry {
 			n++
 		}
 		b.takeOne(ctx, in[i:n], out[i:n])
@@ -85,7 +85,7 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 	for i := range in {
 		asks[i] = in[i].Ask
 	}
-	foreign := e.state.Decide(b.now(), &in[0].Rule, asks, answers)
+	foreign := e.state.Decide(b.now(), &in[0].Rule, in[0].Carry, asks, answers)
 	for i := range answers {
 		out[i] = port.TakeReply{}
 		tell(&out[i], answers[i], foreign)
@@ -144,15 +144,16 @@ func (s *shard) sweep(nowMicro int64) {
 	s.sweepAt = max(2*len(s.entries), sweepMin)
 }
 
-// Bind returns the bucket of id under r.
-func (b *buckets) Bind(id port.ID, r bucket.Rule) port.BoundBucket {
-	return &bound{store: b, id: id, rule: r}
+// Bind returns the bucket of id under r, to which tokens are carried over like that.
+func (b *buckets) Bind(id port.ID, r bucket.Rule, how domain.Carry) port.BoundBucket {
+	return &bound{store: b, id: id, rule: r, carry: how}
 }
 
 type bound struct {
 	store *buckets
 	id    port.ID
 	rule  bucket.Rule
+	carry domain.Carry
 
 	entry atomic.Pointer[entry] // the one it used last
 }
@@ -164,7 +165,7 @@ func (b *bound) Take(ask bucket.Ask) (r port.TakeReply) {
 		r.Err = failed(b.id, err)
 		return r
 	}
-	answer, foreign := e.state.DecideOne(b.store.now(), &b.rule, ask)
+	answer, foreign := e.state.DecideOne(b.store.now(), &b.rule, b.carry, ask)
 	e.mu.Unlock()
 	tell(&r, answer, foreign)
 	return r

@@ -54,7 +54,7 @@ func failAll(out []port.TakeReply, err error) {
 func (s bucketStore) groups(in []port.TakeRequest) []group {
 	groups := make([]group, 0, 1)
 	for i := range in {
-		if i > 0 && in[i].Bucket == in[i-1].Bucket && in[i].Rule == in[i-1].Rule {
+		if i > 0 && in[i].Bucket == in[i-1].Bucket && in[i].Rule == in[i-1].Rule && in[i].Carry == in[i-1].Carry {
 			groups[len(groups)-1].end++
 			continue
 		}
@@ -122,8 +122,8 @@ func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequ
 	c.words = append(c.words, s.nowArg(), notAfter)
 	for _, g := range groups {
 		claim := s.claims.of(in[g.begin].Rule)
-		if s.heals.take(g.key) {
-			claim = "!" + claim.(string) //nolint:forcetypeassert // claims are strings
+		if marks := s.marks(g.key, in[g.begin].Carry); marks != "" {
+			claim = marks + claim.(string) //nolint:forcetypeassert // claims are strings
 		}
 		c.words = append(c.words, claim, g.end-g.begin)
 		for _, r := range in[g.begin:g.end] {
@@ -131,6 +131,23 @@ func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequ
 		}
 	}
 	return c
+}
+
+// marks stand before a claim: what is there is to be healed, and how tokens are
+// carried over.
+func (s bucketStore) marks(key string, how domain.Carry) string {
+	marks := ""
+	if s.heals.take(key) {
+		marks = "!"
+	}
+	switch how {
+	case domain.CarryTokens:
+		return marks + "t"
+	case domain.CarryReset:
+		return marks + "r"
+	default:
+		return marks
+	}
 }
 
 // appendAsk writes an ask as the script reads it.

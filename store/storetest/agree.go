@@ -152,6 +152,7 @@ func (tp *tape) take() *operation {
 		}
 		in[i] = port.TakeRequest{
 			Bucket: port.ID{Name: "limit", Key: strconv.Itoa(home)},
+			Carry:  domain.Carry(max(tp.IntN(8)-5, 0)),
 			Rule:   tp.rules[home*rulesOfBucket+tp.IntN(rulesOfBucket)*min(tp.IntN(8), 1)],
 			Ask:    bucket.Ask{Cost: int64(tp.IntN(7)), Count: int64(1 + tp.IntN(4)), Turn: tp.IntN(2) == 0},
 		}
