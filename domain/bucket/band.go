@@ -23,14 +23,18 @@ func (b Band) TokenMicro() int64 { return ceilDiv(b.Worth, b.Earn) }
 // micro is the time in which credits are earned, in µs, rounded up.
 func (b Band) micro(credits int64) int64 { return ceilDiv(credits, b.Earn) }
 
-// refill is what credits are after elapsedMicro µs, which must not be negative.
+// refill is what credits are after elapsedMicro µs, which must not be negative, if
+// there is room for so many of them: what is there already stays.
 // Time is clamped first where the product could overflow: nearly always it cannot,
 // and a division takes as long as the rest.
-func (b Band) refill(credits, elapsedMicro int64) int64 {
-	if b.Earn < 1<<20 && elapsedMicro < 1<<42 {
-		return min(credits+b.Earn*elapsedMicro, b.Full)
+func (b Band) refill(credits, elapsedMicro, room int64) int64 {
+	if credits >= room {
+		return credits
 	}
-	return min(credits+b.Earn*min(elapsedMicro, b.micro(b.Full-credits)), b.Full)
+	if b.Earn < 1<<20 && elapsedMicro < 1<<42 {
+		return min(credits+b.Earn*elapsedMicro, room)
+	}
+	return min(credits+b.Earn*min(elapsedMicro, b.micro(room-credits)), room)
 }
 
 // charge takes tokens, into debt where they are not there, but never below an

@@ -28,7 +28,8 @@ func (s *Share) Earn(r Rule, replicas int, elapsedMicro int64) {
 	}
 	s.adopt(r, parts)
 	for i := range r.Count() {
-		s.credits[i] = s.part(i).refill(s.credits[i], max(elapsedMicro, 0))
+		part := s.part(i)
+		s.credits[i] = part.refill(s.credits[i], max(elapsedMicro, 0), part.Full)
 	}
 }
 

@@ -22,6 +22,7 @@ type State struct {
 	Turn       int64                  // µs after AtMicro up to which turns are handed out
 	Challenged int64                  // µs since another rule was brought, negative when this one was since; 0 = not within a minute
 	Bills      [billsKept]uint64
+	Leases     *Leases // nil = none
 }
 
 // An Ask is one question to a bucket.
@@ -41,6 +42,8 @@ type Ask struct {
 	// into debt where they are not there, but never below an empty bucket's
 	// worth of it. Count is then 1 and is always granted.
 	Bill uint64
+	// Lease, when not nil, asks for Count tokens ahead.
+	Lease *LeaseAsk
 }
 
 // An Answer answers one Ask.
@@ -64,16 +67,16 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 	turn, token := next.Turn, int64(0) // the time of one in the slowest band that denied
 	peeked := true                     // only
 	for i, ask := range asks {
-		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && !ask.Turn
+		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && ask.Lease == nil && !ask.Turn
 		var wrote bool
 		answers[i], wrote = next.answer(ask)
-		changed = changed || wrote || (ask.Cost == 0 && ask.Turn)
-		if answers[i].Granted == ask.Count {
-			continue
-		}
-		if ask.Turn && answers[i].RetryMicro != Never {
-			token = max(token, next.Rule.Bands[answers[i].Band].TokenMicro())
-			answers[i].RetryMicro = max(answers[i].RetryMicro, turn)
+		changed = changed || wrote || (ask.Cost == 0 && ask.Turn && ask.Lease == nil)
+		if a := &answers[i]; a.Granted < ask.Count && a.RetryMicro > 0 {
+			if ask.Turn {
+				token = max(token, next.turnOf(ask, a.Band))
+				a.RetryMicro = max(a.RetryMicro, turn)
+			}
+			changed = next.makeRoom(ask, a.RetryMicro) || changed
 		}
 	}
 	if token > 0 {
@@ -84,6 +87,16 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 		*st = next
 	}
 	return next.Rule != *r
+}
+
+// turnOf is how long the turn is that a denied ask is given, in µs: the time of a
+// token, or of the tokens that it would lend.
+func (st *State) turnOf(ask Ask, band int) int64 {
+	b, tokens := st.Rule.Bands[band], int64(1)
+	if ask.Lease != nil {
+		tokens = ask.Cost
+	}
+	return b.micro(tokens * b.Worth)
 }
 
 // DecideOne is Decide for one ask.
@@ -105,11 +118,11 @@ const briefMost = 1 << 12
 // for those, and has changed nothing then. The two agree wherever this one answers.
 func (st *State) brief(nowMicro int64, r *Rule, ask Ask) (a Answer, ok bool) {
 	b := &r.Bands[0]
-	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.Bill != 0 || r.Bands[1].Earn != 0 ||
-		st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.AtMicro > nowMicro || st.Rule != *r {
+	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.Bill != 0 || ask.Lease != nil || r.Bands[1].Earn != 0 ||
+		st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.AtMicro > nowMicro || st.Rule != *r {
 		return Answer{}, false
 	}
-	credits, want := b.refill(st.Credits[0], nowMicro-st.AtMicro), ask.Cost*b.Worth
+	credits, want := b.refill(st.Credits[0], nowMicro-st.AtMicro, b.Full), ask.Cost*b.Worth
 	if want > b.Full {
 		return Answer{}, false
 	}
@@ -151,6 +164,7 @@ func (st *State) enter(nowMicro int64, r *Rule, how domain.Carry) (changed bool)
 // bucket would wait for the clock to come back to it.
 func (st *State) advance(nowMicro int64) (rebased bool) {
 	if st.AtMicro-nowMicro > skewMicro {
+		st.shift(st.AtMicro - nowMicro)
 		st.AtMicro = nowMicro
 		return true
 	}
@@ -158,10 +172,12 @@ func (st *State) advance(nowMicro int64) (rebased bool) {
 	if elapsed <= 0 {
 		return false
 	}
-	st.AtMicro = nowMicro
-	for i := range st.Rule.Count() {
-		st.Credits[i] = st.Rule.Bands[i].refill(st.Credits[i], elapsed)
+	if st.Leases == nil {
+		st.refill(elapsed, 0)
+	} else {
+		st.expire(nowMicro)
 	}
+	st.AtMicro = nowMicro
 	st.Turn = max(st.Turn-elapsed, 0)
 	switch {
 	case st.Challenged > 0:
@@ -197,12 +213,12 @@ func (st *State) claim(r *Rule, how domain.Carry) (changed bool) {
 	case *r == st.Rule:
 		return false
 	case r.better(&st.Rule):
-		st.Credits = r.carry(how, &st.Rule, st.Credits)
-		st.Rule, st.Challenged = *r, -1
+		st.adopt(r, how)
+		st.Challenged = -1
 		return true
 	case st.Challenged >= claimMicro:
-		st.Credits = r.carry(how, &st.Rule, st.Credits)
-		st.Rule, st.Challenged = *r, 0
+		st.adopt(r, how)
+		st.Challenged = 0
 		return true
 	case st.Challenged <= 0:
 		st.Challenged = 1
@@ -212,8 +228,23 @@ func (st *State) claim(r *Rule, how domain.Carry) (changed bool) {
 	}
 }
 
+// adopt goes on by another rule. What is lent stays so.
+func (st *State) adopt(r *Rule, how domain.Carry) {
+	st.Credits = r.carry(how, &st.Rule, st.Credits)
+	st.Rule = *r
+	if st.Leases == nil {
+		return
+	}
+	lent := st.lent()
+	for i := range r.Count() {
+		st.Credits[i] = min(st.Credits[i], r.Bands[i].cap(lent))
+	}
+}
+
 func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	switch {
+	case ask.Lease != nil:
+		return st.lease(ask)
 	case ask.Bill != 0:
 		wrote = st.charge(ask.Bill, ask.Cost)
 		return Answer{Granted: ask.Count, Remaining: st.remaining()}, wrote
@@ -272,27 +303,28 @@ func (st *State) remaining() int64 {
 // and the first band that takes so long.
 func (st *State) waitFor(tokens int64) (micro int64, band int) {
 	for i := range st.Rule.Count() {
-		b := st.Rule.Bands[i]
-		if short := tokens*b.Worth - st.Credits[i]; short > 0 && b.micro(short) > micro {
-			micro, band = b.micro(short), i
+		if due := st.due(i, tokens*st.Rule.Bands[i].Worth); due > micro {
+			micro, band = due, i
 		}
 	}
 	return micro, band
 }
 
 // isFull reports whether st is the same as a bucket that is not there: it is
-// full, no turn is out and its rule is not contested.
+// full, no turn is out, nothing is lent and its rule is not contested.
 func (st *State) isFull() bool {
-	return st.Credits == st.Rule.full() && st.Turn == 0 && st.contestedMicro() == 0
+	return st.Credits == st.Rule.full() && st.Leases == nil && st.Turn == 0 && st.contestedMicro() == 0
 }
 
 // FullMicro is the time after AtMicro from which st is the same as a bucket that
 // is not there.
 func (st *State) FullMicro() int64 {
 	micro := max(st.Turn, st.contestedMicro())
+	if st.Leases != nil {
+		micro = max(micro, st.Leases.RoomMilli*1000-st.AtMicro)
+	}
 	for i := range st.Rule.Count() {
-		b := st.Rule.Bands[i]
-		micro = max(micro, b.micro(b.Full-st.Credits[i]))
+		micro = max(micro, st.due(i, st.Rule.Bands[i].Full))
 	}
 	return micro
 }

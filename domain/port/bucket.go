@@ -33,6 +33,13 @@ type TakeReply struct {
 	Err        error         // the store could not decide; the rest is then zero
 }
 
+// A Leaser is a BucketStore that lends tokens ahead: it heeds [bucket.Ask].Lease.
+// One that is none must not be asked.
+type Leaser interface {
+	// Lends does nothing.
+	Lends()
+}
+
 // A Binder is a BucketStore in this process: it hands out buckets that decide
 // at once, without I/O, and need no merging of calls.
 type Binder interface {

@@ -10,6 +10,9 @@
 --            d  µs after u up to which turns are handed out; absent = 0
 --            x  µs since other numbers were brought, negative when these were since; absent = 0
 --            b  the last bills charged, newest first, "<id>,<id>,…"; absent = none
+--            l  something is lent: "<room>:<until>", no lease may take that many tokens of
+--               the burst before then, Unix ms; absent = nothing, and no room is kept
+--            "<start>.<seq>"  of each lease "<tokens>:<end>", Unix ms: what may be unspent
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- then for each key
@@ -18,7 +21,12 @@
 --          the number of asks,
 --          and for each ask: cost, tokens, 0 = a look; count, negative = the asker
 --          takes a turn, or of a look that the bucket is written as it is;
---          a count of 0 is a bill, whose id follows
+--          a count of 0 is a bill, whose id follows;
+--          a count of "l" asks for a lease: the cost is the fewest tokens that are worth
+--          it, and there follow the most, negative = the asker takes a turn, 0 = only tell
+--          of leases; start and seq of the lease to be; how many ms it is to live; the seq
+--          of this holder's oldest lease that is not spent; what is left of that one; and
+--          1 = its holder has stopped to spend it, so what is left goes back
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
 --          and for each ask: granted, remaining tokens in the band that has the fewest,
@@ -40,7 +48,7 @@ end
 -- no bucket; or nil, for the way below. The two agree wherever this one answers.
 local function short(p, h, cost, count)
   local e, w, f = string.match(p, '^1:%d+:(%d+):(%d+):(%d+)$')
-  if not e or h.err or h[4] or h[5] or h[6] or cost <= 0 or count == 0 then
+  if not e or h.err or h[4] or h[5] or h[6] or h[7] or cost <= 0 or not count or count == 0 then
     return nil
   end
   e, w, f = tonumber(e), tonumber(w), f * w
@@ -70,7 +78,7 @@ local function keep_short(k, c, ms, claim)
 end
 
 if #ARGV == 6 then
-  local h = redis.pcall('HMGET', KEYS[1], 'c', 'u', 'p', 'd', 'x', 'b')
+  local h = redis.pcall('HMGET', KEYS[1], 'c', 'u', 'p', 'd', 'x', 'b', 'l')
   local granted, c, left, ms, claim = short(ARGV[3], h, tonumber(ARGV[5]), tonumber(ARGV[6]))
   if granted then
     keep_short(1, c, ms, claim)
@@ -79,6 +87,7 @@ if #ARGV == 6 then
 end
 
 local SKEW, TURN, CLAIM, BILLS, BANDS = 5000000, 1000000, 60000000, 8, 4
+local LEASES, LIFE, ROOM = 512, 10000, 500 -- of one bucket; ms
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local floor, min, max, format, gmatch = math.floor, math.min, math.max, string.format, string.gmatch
 local args = ARGV
@@ -224,8 +233,199 @@ local function rare()
   end
 end
 
+-- lending makes the functions for what buckets lend. A loan s is the leases of a bucket:
+-- live, those that end first before the others, their tokens in sum, the room that is
+-- kept until, and drop, the fields of those that ended. A lease that changed is marked.
+local read_loan, expire, shift, due, tell, lendable, lend, make_room, keep_loan
+local function lending()
+  -- read_loan reads what is lent at u; nil if it cannot be read.
+  function read_loan(k, l, u)
+    local room, till = string.match(l, '^(%d+):(%d+)$')
+    local s = {live = {}, sum = 0, room = tonumber(room or ''), till = tonumber(till or ''), drop = {}}
+    if not s.room or s.room > MAX or s.till > BIG then
+      return nil
+    end
+    local all = redis.call('HGETALL', KEYS[k])
+    if #all > 2 * (LEASES + 32) then
+      return nil
+    end
+    for i = 1, #all, 2 do
+      local start, seq = string.match(all[i], '^(%w+)%.(%d+)$')
+      if start then
+        local tokens, ends = string.match(all[i + 1], '^(%d+):(%d+)$')
+        local one = {name = all[i], start = start, seq = tonumber(seq), tokens = tonumber(tokens or ''), ends = tonumber(ends or '')}
+        if not one.tokens or one.tokens < 1 or one.tokens > MAX or one.seq > BIG or one.ends > u / 1000 + 2 * LIFE then
+          return nil
+        end
+        s.live[#s.live + 1] = one
+        s.sum = s.sum + one.tokens
+      end
+    end
+    if s.sum > MAX or #s.live > LEASES then
+      return nil
+    end
+    table.sort(s.live, function(one, other)
+      return one.ends < other.ends
+    end)
+    return s
+  end
+
+  -- cap: up to how many credits a band is refilled beside tokens that are lent.
+  local function cap(w, f, lent)
+    return f - min(lent, f / w) * w
+  end
+
+  -- refill: what c are after so many µs, if there is room for so many.
+  local function refill(c, e, elapsed, room)
+    return c < room and min(c + e * min(elapsed, floor((room - c + e - 1) / e)), room) or c
+  end
+
+  -- expire drops the leases that have ended by now, after it refilled each band up to
+  -- each end: before it, there was room for less. It refills the rest, too.
+  function expire(s, c, u, to, n, e, w, f)
+    local live = {}
+    for j = 1, #s.live + 1 do
+      local one = s.live[j]
+      local ends = one and one.ends * 1000 or to
+      if ends > to then
+        live[#live + 1] = one
+        ends = to
+      end
+      if ends > u and (not one or one.ends * 1000 <= to) then
+        for i = 1, n do
+          c[i] = refill(c[i], e[i], ends - u, cap(w[i], f[i], s.sum))
+        end
+        u = ends
+      end
+      if one and one.ends * 1000 <= to then
+        s.sum = s.sum - one.tokens
+        s.drop[#s.drop + 1] = one.name
+      end
+    end
+    s.live = live
+  end
+
+  -- shift moves the leases with a clock that stepped back so far.
+  function shift(s, back)
+    s.till = max(s.till - floor(back / 1000), 0)
+    for _, one in ipairs(s.live) do
+      one.ends = max(one.ends - floor(back / 1000), 0)
+      one.changed = true
+    end
+  end
+
+  -- due: when a band has want credits if nothing more is taken or lent, in µs after u:
+  -- the leases in the way have to end first.
+  function due(s, c, u, e, w, f, want)
+    if c >= want then
+      return 0
+    end
+    local at, sum = u, s.sum
+    for j = 1, #s.live do
+      local one, room = s.live[j], cap(w, f, sum)
+      if want <= room then
+        break
+      end
+      local ends = one.ends * 1000
+      if ends > at then
+        c = refill(c, e, ends - at, room)
+        at = ends
+      end
+      sum = sum - one.tokens
+    end
+    return at - u + max(floor((want - c + e - 1) / e), 0)
+  end
+
+  -- tell does what a holder says of its leases, and reports whether that changed anything.
+  function tell(s, c, n, w, f, start, seq, spent, left, sealed)
+    local live, back, wrote = {}, 0, false
+    for j = 1, #s.live do
+      local one = s.live[j]
+      if one.start == start and one.seq < seq and one.seq <= spent then
+        local rest = one.seq == spent and max(min(left, one.tokens), 0) or 0
+        if rest < one.tokens or sealed then
+          wrote = true
+          if sealed then
+            back = back + rest
+            rest = 0
+          end
+          s.sum = s.sum - one.tokens + rest
+          one.tokens = rest
+          one.changed = true
+          if rest == 0 then
+            s.drop[#s.drop + 1] = one.name
+          end
+        end
+      end
+      if one.tokens > 0 then
+        live[#live + 1] = one
+      end
+    end
+    s.live = live
+    for i = 1, n do
+      c[i] = max(c[i], min(c[i] + min(back, f[i] / w[i]) * w[i], cap(w[i], f[i], s.sum)))
+    end
+    return wrote
+  end
+
+  -- lendable: how many tokens may be lent: what is there, while leases have no more than
+  -- half of the burst and leave the room that is kept.
+  function lendable(s, c, u, n, w, f, most)
+    local burst = f[1] / w[1]
+    if #s.live >= LEASES then
+      return 0
+    end
+    most = min(most, floor(burst / 2) - s.sum)
+    if s.till * 1000 > u then
+      most = min(most, burst - s.room - s.sum)
+    end
+    for i = 1, n do
+      most = min(most, c[i] > 0 and floor(c[i] / w[i]) or 0)
+    end
+    return most
+  end
+
+  -- lend takes tokens out of the bucket and remembers who has them.
+  function lend(s, c, u, n, w, start, seq, ms, tokens)
+    local one = {name = start .. '.' .. format('%.0f', seq), start = start, seq = seq, tokens = tokens, changed = true}
+    one.ends = floor((u + 999) / 1000) + ms
+    for i = 1, n do
+      c[i] = c[i] - tokens * w[i]
+    end
+    s.live[#s.live + 1] = one
+    s.sum = s.sum + tokens
+    table.sort(s.live, function(a, b)
+      return a.ends < b.ends
+    end)
+  end
+
+  -- make_room keeps leases from taking the place of a cost that was denied and does not
+  -- fit beside them, until it has asked again.
+  function make_room(s, u, cost, retry)
+    if s.till * 1000 <= u then
+      s.room = 0
+    end
+    s.room = max(s.room, cost)
+    s.till = max(s.till, floor((u + retry + 999) / 1000) + ROOM)
+  end
+
+  -- keep_loan stores what changed of leases.
+  function keep_loan(k, s, h, u)
+    if #s.drop > 0 and not h.err then
+      redis.call('HDEL', KEYS[k], unpack(s.drop))
+    end
+    for _, one in ipairs(s.live) do
+      if one.changed then
+        redis.call('HSET', KEYS[k], one.name, format('%.0f:%.0f', one.tokens, one.ends))
+      end
+    end
+    local lends = #s.live > 0 or s.till * 1000 > u
+    keep(k, 'l', lends and format('%.0f:%.0f', s.room, s.till) or '', '', h[7])
+  end
+end
+
 -- write stores a bucket that changed; h is what was there.
-local function write(k, c, u, p, d, x, b, h, full_in)
+local function write(k, c, u, p, d, x, b, h, full_in, s)
   for i = 1, #c do
     c[i] = format('%.0f', c[i])
   end
@@ -242,6 +442,10 @@ local function write(k, c, u, p, d, x, b, h, full_in)
     keep(k, 'd', format('%.0f', d), '0', h[4])
     keep(k, 'x', format('%.0f', x), '0', h[5])
     keep(k, 'b', b, '', h[6])
+  end
+  if s then
+    rare()
+    keep_loan(k, s, h, u)
   end
   redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
 end
@@ -271,7 +475,7 @@ local function decide(k, h)
   if h.err then
     wrong = 1
   end
-  local c, u, d, x, b = copy(f), now, 0, 0, ''
+  local c, u, d, x, b, s = copy(f), now, 0, 0, '', nil
   local there = h[1] or h[2] or h[3]
   if there then
     -- Read with care: another program, or a person, may have written it.
@@ -286,9 +490,14 @@ local function decide(k, h)
       and x >= -CLAIM and x <= CLAIM and x % 1 == 0 and #b <= 200 and not string.find(b, '[^%d,]')) then
       wrong = 1
     end
+    if wrong == 0 and h[7] then
+      lending()
+      s = read_loan(k, h[7], u)
+      wrong = s and 0 or 1
+    end
   end
   if wrong == 1 and heal then
-    there, stored, changed, wrong = nil, nil, true, 0
+    there, stored, changed, wrong, s = nil, nil, true, 0, nil
     c, u, d, x, b, h = copy(f), now, 0, 0, '', {err = true}
   end
 
@@ -302,21 +511,27 @@ local function decide(k, h)
     end
     local elapsed, full = now - u, true
     if elapsed < -SKEW then
+      if s then
+        shift(s, -elapsed)
+      end
       u, changed = now, true -- kept, or the bucket would wait for the clock to come back
     elseif elapsed > 0 then
+      if s then
+        expire(s, c, u, now, n, e, w, f)
+      end
       u = now
       d = d > elapsed and d - elapsed or 0
       x = x > 0 and min(x + elapsed, CLAIM) or x < 0 and x - elapsed > -CLAIM and x - elapsed or 0
     end
     for i = 1, n do
-      if elapsed > 0 then
+      if elapsed > 0 and not s then
         c[i] = min(c[i] + e[i] * min(elapsed, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])
       end
       full = full and c[i] == f[i]
     end
     -- Settle whose numbers decide. A full bucket is as good as none, unless two
     -- are brought: else each time that it is full the other one's burst could be had.
-    if full and d == 0 and (x == 0 or x >= CLAIM) then
+    if full and d == 0 and (x == 0 or x >= CLAIM) and not (s and (#s.live > 0 or s.till * 1000 > u)) then
       if stored then
         n, e, w, f = mine.n, mine.e, mine.w, mine.f
       end
@@ -329,6 +544,10 @@ local function decide(k, h)
       x = better(mine, stored) and -1 or 0
       c, changed = carry(how, mine, stored, c), true
       n, e, w, f = mine.n, mine.e, mine.w, mine.f
+      local lent = s and s.sum or 0
+      for i = 1, n do
+        c[i] = min(c[i], f[i] - min(lent, f[i] / w[i]) * w[i])
+      end
     else
       foreign, p = 1, h[3]
       if x <= 0 then
@@ -342,13 +561,51 @@ local function decide(k, h)
   local token, peeked = 0, not h.err -- of a band that denied; a peek writes nothing, but it heals
   for _ = 1, asks do
     local cost, count = tonumber(args[at]), tonumber(args[at + 1])
-    local granted, left, retry, band, turn = 0, nil, 0, 1, count < 0
+    local lease = not count
+    if lease then
+      count = tonumber(args[at + 2])
+    end
+    local granted, left, retry, band, denied = 0, nil, 0, 1, false
+    local turn = count < 0
     at = at + 2
     if turn then
       count = -count
     end
-    peeked = peeked and cost == 0 and count ~= 0 and not turn
-    if count == 0 then
+    if lease or turn or cost ~= 0 or count == 0 then
+      peeked = false
+    end
+    if lease then
+      local start, seq, ms, spent, rest = args[at + 1], tonumber(args[at + 2]), tonumber(args[at + 3]),
+        tonumber(args[at + 4]), tonumber(args[at + 5])
+      local sealed = args[at + 6] == '1'
+      at = at + 7
+      if wrong == 0 and (cost < 1 or cost * w[1] > f[1] or ms < 1 or ms > LIFE or seq < 1) then
+        retry = -1
+      elseif wrong == 0 then
+        local same
+        if s then
+          changed = tell(s, c, n, w, f, start, seq, spent, rest, sealed) or changed
+          for j = 1, #s.live do
+            same = same or s.live[j].start == start and s.live[j].seq == seq and s.live[j]
+          end
+        else
+          lending()
+          s = {live = {}, sum = 0, room = 0, till = 0, drop = {}}
+        end
+        if same then
+          granted = min(same.tokens, count)
+        elseif count > 0 then
+          granted = lendable(s, c, u, n, w, f, count)
+          denied = granted < cost
+          if denied then
+            granted = 0
+          else
+            lend(s, c, u, n, w, start, seq, ms, granted)
+            changed = true
+          end
+        end
+      end
+    elseif count == 0 then
       local bill = args[at]
       at = at + 1
       granted = 1
@@ -375,10 +632,13 @@ local function decide(k, h)
       end
       changed = changed or granted > 0
     end
+    if not lease then
+      denied = count ~= 0 and (cost == 0 or granted < count)
+    end
     for i = 1, n do
       local want = max(cost, 1) * w[i]
-      if retry >= 0 and count ~= 0 and (cost == 0 or granted < count) and c[i] < want then
-        local wait = floor((want - c[i] + e[i] - 1) / e[i])
+      if retry >= 0 and denied and c[i] < want then
+        local wait = s and due(s, c[i], u, e[i], w[i], f[i], want) or floor((want - c[i] + e[i] - 1) / e[i])
         if wait > retry then
           retry, band = wait, i
         end
@@ -386,8 +646,15 @@ local function decide(k, h)
       local tokens = c[i] > 0 and floor(c[i] / w[i]) or 0
       left = left and min(left, tokens) or tokens
     end
-    if turn and retry > 0 and granted < count then
-      token, retry = max(token, floor((w[band] + e[band] - 1) / e[band])), max(retry, d)
+    if retry > 0 and granted < count then
+      if turn then
+        local tokens = lease and cost or 1
+        token, retry = max(token, floor((tokens * w[band] + e[band] - 1) / e[band])), max(retry, d)
+      end
+      if s and not lease and #s.live > 0 and cost > f[1] / w[1] - s.sum then
+        make_room(s, u, cost, retry)
+        changed = true
+      end
     end
     out[o + 1], out[o + 2], out[o + 3], out[o + 4] = granted, left or 0, retry, band - 1
     o = o + 4
@@ -398,18 +665,21 @@ local function decide(k, h)
   if changed and not peeked then
     local full_in = d
     for i = 1, n do
-      full_in = max(full_in, floor((f[i] - c[i] + e[i] - 1) / e[i]))
+      full_in = max(full_in, s and due(s, c[i], u, e[i], w[i], f[i], f[i]) or floor((f[i] - c[i] + e[i] - 1) / e[i]))
+    end
+    if s and s.till * 1000 > u then
+      full_in = max(full_in, s.till * 1000 - u)
     end
     if x ~= 0 then
       full_in = max(full_in, CLAIM - math.abs(x))
     end
     full_in = full_in + u - now -- the clock may have stepped back behind u
-    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in}
+    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s}
   end
 end
 
 for k = 1, #KEYS do
-  local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b')
+  local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b', 'l')
   if h.err and not string.find(h.err, 'WRONGTYPE', 1, true) then
     return redis.error_reply(h.err)
   end

@@ -144,6 +144,9 @@ func (s *shard) sweep(nowMicro int64) {
 	s.sweepAt = max(2*len(s.entries), sweepMin)
 }
 
+// Lends says that buckets heed asks for leases.
+func (b *buckets) Lends() {}
+
 // Bind returns the bucket of id under r, to which tokens are carried over like that.
 func (b *buckets) Bind(id port.ID, r bucket.Rule, how domain.Carry) port.BoundBucket {
 	return &bound{store: b, id: id, rule: r, carry: how}

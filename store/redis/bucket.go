@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"strconv"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -18,6 +19,9 @@ type bucketStore struct{ *Store }
 
 // Shard returns the part of a cluster that a bucket lives on.
 func (s bucketStore) Shard(id port.ID) uint32 { return s.shard(kindBucket, id) }
+
+// Lends says that buckets heed asks for leases.
+func (bucketStore) Lends() {}
 
 // answerNumbers is how many numbers the script answers to an ask.
 const answerNumbers = 4
@@ -155,6 +159,8 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 	switch {
 	case ask.Bill != 0:
 		return append(args, ask.Cost, 0, ask.Bill)
+	case ask.Lease != nil:
+		return appendLease(args, ask)
 	case ask.Count < 1:
 		return append(args, -1, 1) // nonsense, and refused as such
 	case ask.Turn:
@@ -162,6 +168,22 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 	default:
 		return append(args, ask.Cost, ask.Count)
 	}
+}
+
+// appendLease writes an ask for a lease.
+func appendLease(args []any, ask bucket.Ask) []any {
+	l, most, sealed := ask.Lease, max(ask.Count, 0), 0
+	if ask.Count < 0 || ask.Cost < 0 {
+		ask.Cost = 0 // nonsense, and refused as such
+	}
+	if ask.Turn {
+		most = -most
+	}
+	if l.Sealed {
+		sealed = 1
+	}
+	start := strconv.FormatUint(l.ID.Start, 36)
+	return append(args, ask.Cost, "l", most, start, l.ID.Seq, l.Milli, l.Spent, l.Left, sealed)
 }
 
 // read reads the reply to the call for groups.
@@ -222,6 +244,9 @@ func possible(n []int64, ask bucket.Ask) bool {
 	}
 	if n[2] == bucket.Never {
 		return n[0] == 0
+	}
+	if ask.Lease != nil {
+		return within(n[2], exact)
 	}
 	return within(n[2], exact) && (n[0] == most || n[2] > 0)
 }

@@ -45,8 +45,8 @@ func TestAgree(t *testing.T, n int, seed uint64, stores map[string]Maker) {
 		tape.learn(op)
 		seen[op.saw]++
 	}
-	t.Logf("%d operations; seen of breakers: %v", n, seen)
-	for _, must := range []string{"closed", "half-open", "open", "granted"} {
+	t.Logf("%d operations; seen: %v", n, seen)
+	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent"} {
 		if n >= 10_000 && seen[must] < 10 {
 			t.Errorf("the tape is too tame: %q was seen %d times", must, seen[must])
 		}
@@ -72,7 +72,7 @@ type operation struct {
 	run   func(*testing.T, port.Stores) string
 	id    port.ID
 	epoch uint64 // as the last store answered
-	saw   string // of a breaker: its state, or that it granted a probe
+	saw   string // of a breaker: its state, or that it granted a probe; of a bucket, whether it lent
 }
 
 // rulesOfBucket is how many of a tape's rules are brought to the same bucket.
@@ -159,13 +159,50 @@ func (tp *tape) take() *operation {
 		if tp.IntN(20) == 0 {
 			in[i].Ask = bucket.Ask{Cost: int64(tp.IntN(30)), Count: 1, Bill: uint64(1 + tp.IntN(30))}
 		}
+		if tp.IntN(6) == 0 {
+			in[i].Ask = tp.lease()
+		}
 	}
-	return &operation{text: fmt.Sprintf("take %+v", in), size: len(in), run: func(t *testing.T, s port.Stores) string {
+	op := &operation{text: fmt.Sprintf("take %s", askText(in)), size: len(in)}
+	op.run = func(t *testing.T, s port.Stores) string {
 		t.Helper()
 		out := make([]port.TakeReply, len(in))
 		s.Buckets.Take(t.Context(), in, out)
+		for i := range in {
+			if in[i].Lease != nil && in[i].Count > 0 {
+				op.saw = "lent"
+				if out[i].Granted == 0 {
+					op.saw = "not lent"
+				}
+			}
+		}
 		return fmt.Sprintf("%+v", out)
-	}}
+	}
+	return op
+}
+
+// askText shows requests, and what their leases are.
+func askText(in []port.TakeRequest) string {
+	var text strings.Builder
+	for _, r := range in {
+		fmt.Fprintf(&text, "%+v", r)
+		if r.Lease != nil {
+			fmt.Fprintf(&text, " with %+v", *r.Lease)
+		}
+	}
+	return text.String()
+}
+
+// lease asks for tokens ahead, as one of few holders, each of which has few leases.
+func (tp *tape) lease() bucket.Ask {
+	seq := uint64(2 + tp.IntN(6))
+	return bucket.Ask{
+		Cost: int64(tp.IntN(4)), Count: int64(tp.IntN(30)), Turn: tp.IntN(2) == 0,
+		Lease: &bucket.LeaseAsk{
+			ID:    bucket.LeaseID{Start: uint64(1 + tp.IntN(4)), Seq: seq * min(uint64(tp.IntN(50)), 1)},
+			Milli: int64(tp.IntN(bucket.MaxLeaseMilli + 100)), Spent: seq - uint64(tp.IntN(3)), Left: int64(tp.IntN(12) - 1), Sealed: tp.IntN(4) == 0,
+		},
+	}
 }
 
 func (tp *tape) breaker() (port.ID, breaker.Rules) {
