@@ -15,6 +15,7 @@ type decider func(ctx context.Context, caller, n int) (allowed bool, err error)
 // A speed is what one side did in one round.
 type speed struct {
 	perSecond float64
+	allowed   float64 // a second
 	cpu       float64 // seconds of the server for a decision; 0 without a server
 }
 
@@ -28,20 +29,25 @@ func measure(b testing.TB, callers int, long time.Duration, decide decider, cpu 
 		before = cpu()
 	}
 	var over atomic.Bool
-	var decided, failed atomic.Int64
+	var decided, allowed, failed atomic.Int64
 	stop := time.AfterFunc(long, func() { over.Store(true) })
 	defer stop.Stop()
 	start := time.Now()
 	var all sync.WaitGroup
 	for caller := range callers {
 		all.Go(func() {
-			n := 0
+			n, granted := 0, int64(0)
 			for ; !over.Load(); n++ {
-				if _, err := decide(ctx, caller, n); err != nil {
+				ok, err := decide(ctx, caller, n)
+				if err != nil {
 					failed.Add(1)
+				}
+				if ok {
+					granted++
 				}
 			}
 			decided.Add(int64(n))
+			allowed.Add(granted)
 		})
 	}
 	all.Wait()
@@ -49,7 +55,7 @@ func measure(b testing.TB, callers int, long time.Duration, decide decider, cpu 
 	if failed.Load() > 0 {
 		b.Errorf("%d of %d decisions failed", failed.Load(), decided.Load())
 	}
-	s := speed{perSecond: float64(decided.Load()) / took.Seconds()}
+	s := speed{perSecond: float64(decided.Load()) / took.Seconds(), allowed: float64(allowed.Load()) / took.Seconds()}
 	if cpu != nil {
 		s.cpu = (cpu() - before) / float64(decided.Load())
 	}

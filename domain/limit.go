@@ -157,6 +157,13 @@ type RateLimit struct {
 	// Shadow tries the limit out: it decides and charges as ever, and refuses
 	// nothing. See Decision.Shadowed.
 	Shadow bool
+	// Lease lets each replica take tokens ahead and spend them without asking the
+	// store, while it needs them: the fleet's limit holds to the token all the
+	// same, calls cost no round trip, and a replica that dies keeps up to a
+	// twentieth of the burst from the others for some seconds. It is for limits
+	// with a burst of at least 4 times the replicas, for a cost far below the
+	// burst; others are as without it. It cannot change while running.
+	Lease bool
 	// Version orders changes of the numbers during a rolling deploy: the
 	// highest one decides in the whole fleet, and at equal versions the
 	// stricter numbers. Must not be negative. Defaults to the build's version
@@ -212,6 +219,7 @@ func (r RateLimit) String() string {
 		f.text("carry", r.Carry.String())
 	}
 	f.flag("shadow", r.Shadow)
+	f.flag("lease", r.Lease)
 	f.int("version", r.Version)
 	return f.String()
 }

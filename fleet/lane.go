@@ -9,6 +9,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/fleet/internal/lease"
 )
 
 // A lane is what this replica keeps for one bucket.
@@ -20,6 +21,7 @@ type lane struct {
 	flight  laneFlights
 	tier    atomic.Pointer[tier] // nil: LimitFor was not asked
 	bound   atomic.Pointer[boundBucket]
+	lease   *lease.Holder // nil: nothing is taken ahead
 
 	memo atomic.Pointer[memo] // nil: no denial is remembered
 
@@ -84,6 +86,9 @@ func paceOf(rule bucket.Rule, denied port.TakeReply) bucket.Band {
 // idle reports whether nothing would be lost with the lane.
 func (ln *lane) idle() bool {
 	if m := ln.memo.Load(); m != nil && ln.limiter.replica.clock.now() < m.until {
+		return false
+	}
+	if ln.lease != nil && ln.lease.Left(ln.limiter.replica.clock.now()) > 0 {
 		return false
 	}
 	ln.mu.Lock()

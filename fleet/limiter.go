@@ -12,6 +12,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/fleet/internal/lease"
 )
 
 // A Limiter admits calls while the limit that the whole fleet shares has tokens.
@@ -47,6 +48,9 @@ func newLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
 	}
 	if r.stores.Buckets == nil {
 		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "needs a store with buckets"}
+	}
+	if _, lends := r.stores.Buckets.(port.Leaser); p.Lease && !lends {
+		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Lease", Reason: "needs a store that lends"}
 	}
 	l := &Limiter{replica: r}
 	l.binder, _ = r.stores.Buckets.(port.Binder)
@@ -87,6 +91,9 @@ func (l *Limiter) Update(p domain.RateLimit) error {
 	old := l.Policy()
 	if p.Name != old.Name || p.Keyed != old.Keyed {
 		return &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "and Keyed cannot change: they say which buckets there are"}
+	}
+	if p.Lease != old.Lease {
+		return &domain.PolicyError{Policy: "rate_limit", Field: "Lease", Reason: "cannot change while running"}
 	}
 	set, err := l.compile(p)
 	if err != nil {
@@ -175,7 +182,7 @@ func (l *Limiter) ask(ctx context.Context, key string, q demand, b *Budget, d *d
 	case l.binder != nil:
 		return l.inProcess(ln, set, q, d)
 	}
-	if ln.remembered(set, q.cost, d) {
+	if ln.lease != nil && ln.spend(q, d) || ln.remembered(set, q.cost, d) {
 		return nil
 	}
 	left := b.left(l.replica.config.StoreTimeout)
@@ -339,6 +346,9 @@ func (l *Limiter) lane(set *settings, key string) *lane {
 func (l *Limiter) newLane(id port.ID) *lane {
 	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(id)}
 	ln.flight.Init(ln.shard.flights, ln)
+	if l.binder == nil && l.Policy().Lease {
+		ln.lease = lease.New(l.replica.start)
+	}
 	ln.shard.sample.CompareAndSwap(nil, ln)
 	return ln
 }

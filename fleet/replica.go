@@ -22,6 +22,7 @@ type Replica struct {
 	clock       clock
 	random      *rand.Rand // safe for concurrent use, as its source is
 	incarnation string
+	start       uint64     // names this replica's leases
 	events      eventQueue // to the listener
 	lines       eventQueue // to the log, which a slow listener must not hold up
 
@@ -73,6 +74,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		shards:      make(map[uint32]*shard),
 		pulses:      make(map[*shard]*pulse),
 	}
+	r.start = r.random.Uint64N(1<<startBits-1) + 1
 	r.events = eventQueue{listen: c.OnEvent, log: r.config.Logger, spawn: r.spawn}
 	r.lines = eventQueue{log: r.config.Logger, spawn: r.spawn}
 	if c.Logger != nil {
@@ -85,6 +87,10 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 	}
 	return r, nil
 }
+
+// startBits keeps the names of leases short in the store. That two of a thousand
+// replicas have the same one has a chance of two in a billion.
+const startBits = 48
 
 // Config returns the configuration with its defaults filled in.
 func (r *Replica) Config() Config { return r.config }
@@ -257,6 +263,7 @@ func (r *Replica) shutGates() {
 func (r *Replica) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.StoreTimeout)
 	defer cancel()
+	r.returnLeases(ctx)
 	r.withdraw(ctx)
 	if r.stores.Members != nil && r.members.Load() > 0 {
 		_, _ = r.stores.Members.Beat(ctx, r.incarnation, 0) // it expires by itself otherwise

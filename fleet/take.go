@@ -53,18 +53,25 @@ func (s *shard) recordAll(in []port.TakeRequest, out []port.TakeReply) {
 }
 
 // requests appends what a flight asks: first the bill for what was admitted
-// while the store was out of reach, then the callers in order. Those of a run are
-// one request: the store decides them one by one all the same.
+// while the store was out of reach, then the callers in order, and last for tokens
+// ahead. Callers of a run are one request: the store decides them one by one all
+// the same.
 func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeRequest {
 	set := ln.current()
 	rule, how := set.rule, set.policy.Carry
 	if bill, tokens, owing := ln.local.bill(ln, rule); owing {
 		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
 	}
+	riding := int64(0)
 	for i := range f.Runs {
 		if callers := f.Runs[i].Wanted(); callers > 0 {
-			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: f.Runs[i].Ask.ask(callers)})
+			ask := f.Runs[i].Ask.ask(callers)
+			riding += min(ask.Cost*ask.Count, set.burst)
+			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: ask})
 		}
+	}
+	if ask, ok := ln.leaseAsk(&rule, riding); ok {
+		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: ask})
 	}
 	return in
 }
@@ -84,6 +91,10 @@ func (ln *lane) replies(f *laneFlight, in []port.TakeRequest, out []port.TakeRep
 	if len(in) > 0 && in[0].Bill != 0 {
 		ln.local.paid(ln)
 		in, out = in[1:], out[1:]
+	}
+	if last := len(in) - 1; last >= 0 && in[last].Lease != nil {
+		ln.leased(in[last], out)
+		in, out = in[:last], out[:last]
 	}
 	for i, asked := 0, 0; i < len(f.Runs); i++ {
 		if f.Runs[i].Wanted() > 0 {

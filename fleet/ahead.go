@@ -1,0 +1,102 @@
+package fleet
+
+import (
+	"context"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/fleet/internal/lease"
+)
+
+// spend answers a call from tokens that were taken ahead, and lets the lane fly
+// for more before they are at an end. A peek is told what there is.
+func (ln *lane) spend(q demand, d *domain.Decision) bool {
+	now := ln.limiter.replica.clock.now()
+	if q.cost == 0 {
+		left := ln.lease.Left(now)
+		d.Allowed, d.Remaining = left > 0, left
+		return left > 0
+	}
+	left, taken, fetch := ln.lease.Take(now, q.cost*q.times)
+	if fetch && ln.shard.health.Up() {
+		ln.shard.flights.Kick(&ln.flight)
+	}
+	if taken {
+		d.Allowed, d.Granted, d.Remaining = true, q.cost*q.times, left
+	}
+	return taken
+}
+
+// leaseAsk is what a flight is to ask for ahead, beside callers who want so many
+// tokens.
+func (ln *lane) leaseAsk(rule *bucket.Rule, riding int64) (ask bucket.Ask, ok bool) {
+	if ln.lease == nil {
+		return ask, false
+	}
+	r := ln.limiter.replica
+	return ln.lease.Ask(r.clock.now(), lease.Terms{Rule: rule, Replicas: r.replicas(), Riding: riding})
+}
+
+// leased takes the last of out, which is the answer to a lease. Where there was
+// nothing to lend, the lane is silent until it is worth a call: those who were
+// denied are told to wait as long, and so is who comes meanwhile.
+func (ln *lane) leased(asked port.TakeRequest, out []port.TakeReply) {
+	last := len(out) - 1
+	granted, silent := out[last].Granted, out[last].RetryAfter
+	if out[last].TooHigh {
+		silent = memoLongest
+	}
+	ln.lease.Answered(ln.limiter.replica.clock.now(), granted, min(silent, memoLongest))
+	if granted > 0 || out[last].RetryAfter == 0 {
+		return
+	}
+	for i := range out[:last] {
+		if out[i].RetryAfter > 0 {
+			out[i].RetryAfter = max(out[i].RetryAfter, silent)
+		}
+	}
+	ln.remember(asked.Rule, 1, out[last])
+}
+
+// returnLeases gives back what replicas took ahead and did not spend.
+func (r *Replica) returnLeases(ctx context.Context) {
+	r.mu.Lock()
+	limiters := make([]*Limiter, 0, len(r.limiters))
+	for _, l := range r.limiters {
+		limiters = append(limiters, l)
+	}
+	r.mu.Unlock()
+	var in []port.TakeRequest
+	for _, l := range limiters {
+		for _, ln := range l.lending() {
+			set := ln.current()
+			for _, ask := range ln.lease.Seal() {
+				in = append(in, port.TakeRequest{Bucket: ln.id, Rule: set.rule, Carry: set.policy.Carry, Ask: ask})
+			}
+		}
+	}
+	for ; len(in) > 0 && ctx.Err() == nil; in = in[min(len(in), returnsTogether):] {
+		part := in[:min(len(in), returnsTogether)]
+		r.stores.Buckets.Take(ctx, part, make([]port.TakeReply, len(part)))
+	}
+}
+
+// returnsTogether is how many leases one call gives back.
+const returnsTogether = 256
+
+// lending are the lanes that may have taken tokens ahead.
+func (l *Limiter) lending() (all []*lane) {
+	if l.binder != nil || !l.settings.Load().policy.Lease {
+		return nil
+	}
+	if set := l.settings.Load(); !set.policy.Keyed {
+		return []*lane{l.lane(set, "")}
+	}
+	l.lanes.mu.RLock()
+	defer l.lanes.mu.RUnlock()
+	for _, ln := range l.lanes.byKey {
+		all = append(all, ln)
+	}
+	return all
+}
