@@ -60,6 +60,11 @@ func TestBuckets(t *testing.T, newStore Maker) {
 	for _, story := range slices.Concat(takeStories(), bandStories(), carryStories()) {
 		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}
+	if _, lends := newStore(t, newClock().now).Buckets.(port.Leaser); lends {
+		for _, story := range leaseStories() {
+			t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
+		}
+	}
 	t.Run("a batch is decided in order", func(t *testing.T) { testBatch(t, newStore) })
 	t.Run("keys are apart", func(t *testing.T) { testKeys(t, newStore) })
 	t.Run("nothing is asked", func(t *testing.T) { newStore(t, newClock().now).Buckets.Take(t.Context(), nil, nil) })
