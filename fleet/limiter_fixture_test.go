@@ -55,9 +55,14 @@ func onEachStore(t *testing.T, test func(t *testing.T, stores port.Stores)) {
 
 // byFlights hides that a store is in this process.
 func byFlights(s port.Stores) port.Stores {
-	s.Buckets = struct{ port.BucketStore }{s.Buckets}
+	s.Buckets = flown{s.Buckets}
 	return s
 }
+
+// flown is a store that lends, and is somewhere else.
+type flown struct{ port.BucketStore }
+
+func (flown) Lends() {}
 
 // onMiniredis is a store on a server without a socket, for a bubble.
 func onMiniredis(t *testing.T) (port.Stores, *miniredis.Miniredis) {
@@ -168,6 +173,8 @@ func (f *faulty) through(ctx context.Context, execute func()) error {
 }
 
 type faultyBuckets struct{ *faulty }
+
+func (faultyBuckets) Lends() {}
 
 func (f faultyBuckets) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	f.asked.Add(1)
