@@ -20,7 +20,7 @@ const unless = `local _ = KEYS[1] == nil and `
 // once in the file.
 func table() []mutant {
 	return slices.Concat(
-		takeBugs(), bandScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), shareBugs(),
+		takeBugs(), bandScriptBugs(), leaseScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
@@ -71,7 +71,9 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: the time to wait is rounded down", takeScript,
-			`local wait = floor((want - c[i] + e[i] - 1) / e[i])`, `local wait = floor((want - c[i]) / e[i])`, by,
+			` or floor((want - c[i] + e[i] - 1) / e[i])
+        if`, ` or floor((want - c[i]) / e[i])
+        if`, by,
 		},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
 		{
@@ -104,12 +106,12 @@ func bandScriptBugs() []mutant {
 		},
 		{
 			"script: turns are as long as the fastest band takes", takeScript,
-			`floor((w[band] + e[band] - 1) / e[band])`, `floor((w[1] + e[1] - 1) / e[1])`, by,
+			`floor((tokens * w[band] + e[band] - 1) / e[band])`, `floor((tokens * w[1] + e[1] - 1) / e[1])`, by,
 		},
 		{"script: bands go on in their order alone", takeScript, `if b.e[i] == a.e[j] and b.w[i] == a.w[j] then`, `if false then`, by},
 		{
 			"script: a bucket expires when its first band is full", takeScript,
-			`full_in = max(full_in, floor(`, `full_in = i > 1 and full_in or max(full_in, floor(`, by,
+			`full_in = max(full_in, s and due(`, `full_in = i > 1 and full_in or max(full_in, s and due(`, by,
 		},
 		{"script: bands in any order are taken for a limit", takeScript, ` or (i > 1 and f / w <= r.f[i - 1] / r.w[i - 1])`, ``, by},
 		{"script: a reset keeps what was there", takeScript, `elseif how ~= 'r' then`, `else`, by},
@@ -155,15 +157,15 @@ func bucketBugs() []mutant {
 		{"a bucket waits for the clock to come back", file, `if st.AtMicro-nowMicro > skewMicro {`, `if false {`, by},
 		{"a bill is charged twice", file, `if paid == bill {`, `if paid == bill && false {`, by},
 		{"a peek writes", file, `if changed && !peeked {`, `if changed {`, by},
-		{"the shortest wait is told", file, `b.micro(short) > micro {`, `(micro == 0 || b.micro(short) < micro) {`, by},
+		{"the shortest wait is told", file, `due > micro {`, `due > 0 && (micro == 0 || due < micro) {`, by},
 		{
 			"only the first band is charged", file,
 			`st.Credits[i] -= granted * cost`, `st.Credits[i] -= int64(1-min(i, 1)) * granted * cost`, by,
 		},
 		{
 			"a bucket expires when its first band is full", file,
-			`micro = max(micro, b.micro(b.Full-st.Credits[i]))`,
-			`micro = max(micro, b.micro(b.Full-st.Credits[i])*int64(1-min(i, 1)))`, by,
+			`micro = max(micro, st.due(i, st.Rule.Bands[i].Full))`,
+			`micro = max(micro, st.due(i, st.Rule.Bands[i].Full)*int64(1-min(i, 1)))`, by,
 		},
 	}
 }
@@ -173,7 +175,7 @@ func bandBugs() []mutant {
 	return []mutant{
 		{
 			"refill goes above the burst", "domain/bucket/band.go",
-			`min(credits+b.Earn*min(elapsedMicro, b.micro(b.Full-credits)), b.Full)`, `credits + b.Earn*elapsedMicro`, by,
+			`min(credits+b.Earn*min(elapsedMicro, b.micro(room-credits)), room)`, `credits + b.Earn*elapsedMicro`, by,
 		},
 		{"bands go on in their order alone", "domain/bucket/rule.go", `if from.Bands[i].sameRate(r.Bands[j]) {`, `if false {`, by},
 		{"a reset keeps what was there", "domain/bucket/band.go", `how == domain.CarryReset`, `false`, by},
