@@ -77,6 +77,7 @@ func demoFlags() (flags *flag.FlagSet, o *demo.Options, asJSON *bool) {
 	flags.Int64Var(&options.Burst, "burst", options.Burst, "and in `calls` at once")
 	flags.StringVar(&options.Redis, "redis", "",
 		"the `URL` of a Redis to use, in a namespace that is removed afterwards\n(default: one is brought along)")
+	flags.BoolVar(&options.Lease, "lease", false, "let each replica take tokens ahead, and decide without asking the store")
 	asJSON = flags.Bool("json", false, "print the verdict as one JSON object, and progress to standard error")
 	return flags, &options, asJSON
 }

@@ -26,6 +26,7 @@ const (
 	minRatePerReplica = 10
 	maxRate           = 2000
 	maxBurst          = 100_000
+	minBurstPerLender = 4
 )
 
 // Options say which demo to run. The zero Options are invalid; begin with
@@ -38,6 +39,9 @@ type Options struct {
 	// Rate and Burst are the limit of the whole fleet, in calls a second and in
 	// calls: at least 10 a second for each replica and at most 2,000.
 	Rate, Burst int64
+	// Lease lets each replica take tokens ahead. It needs a Burst of at least 4
+	// for each of them.
+	Lease bool
 	// Redis is the store, as a redis://, rediss:// or unix:// URL or as host:port;
 	// "" brings one along.
 	Redis string
@@ -73,6 +77,9 @@ func (o Options) Validate() error {
 			o.Rate, o.Replicas, minRatePerReplica*o.Replicas)
 	case o.Burst <= 0 || o.Burst > maxBurst:
 		return fmt.Errorf("--burst %d: must be between 1 and %d calls", o.Burst, maxBurst)
+	case o.Lease && o.Burst < minBurstPerLender*int64(o.Replicas):
+		return fmt.Errorf("--burst %d: too small for %d replicas to take tokens ahead; at least %d",
+			o.Burst, o.Replicas, minBurstPerLender*o.Replicas)
 	}
 	if o.Redis == "" {
 		return nil

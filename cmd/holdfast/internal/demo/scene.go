@@ -32,13 +32,14 @@ type scene struct {
 	Burst    int64          `json:"burst"`
 	Recovery time.Duration  `json:"recovery"`
 	Window   time.Duration  `json:"window"`
+	Lease    bool           `json:"lease"`
 	Sharing  domain.Sharing `json:"sharing"`
 	Pause    time.Duration  `json:"pause"` // of a caller, between two calls
 }
 
 func (o Options) scene() scene {
 	s := scene{
-		Rate: o.Rate, Burst: o.Burst, Sharing: o.sabotage.sharing,
+		Rate: o.Rate, Burst: o.Burst, Lease: o.Lease, Sharing: o.sabotage.sharing,
 		Recovery: min(o.beat(), longestLease), Window: 4 * o.beat(),
 		Pause: (time.Duration(callers*o.Replicas) * time.Second / time.Duration(overload*o.Rate)).Truncate(time.Microsecond),
 	}
@@ -79,6 +80,7 @@ func (s scene) limit() domain.RateLimit {
 	return domain.RateLimit{
 		Name:   part,
 		Limit:  domain.PerSecond(s.Rate).WithBurst(s.Burst),
+		Lease:  s.Lease,
 		Outage: domain.OutageClosed,
 	}
 }

@@ -39,7 +39,7 @@ type story struct {
 
 // play plays it from beginning to end.
 func (s *story) play(ctx context.Context) error {
-	s.evidence = evidence{rate: s.options.Rate, burst: s.options.Burst, lease: s.options.scene().Recovery}
+	s.evidence = evidence{rate: s.options.Rate, burst: s.options.Burst, lease: s.options.scene().Recovery, lent: s.options.Lease}
 	for _, next := range []func(context.Context) error{
 		s.warmUp, s.breakOne, s.mendOne, s.failAll, s.recoverAll, s.calmDown, s.end,
 	} {

@@ -13,6 +13,7 @@ const (
 	tripBound       = 250 * time.Millisecond
 	reissueBound    = 500 * time.Millisecond // beyond the lease
 	commandsBound   = 0.5                    // for each decision
+	lentBound       = 0.2                    // and where tokens are taken ahead
 	storeTimeBound  = fleet.DefaultStoreTimeout + 10*time.Millisecond
 	storeTimeShare  = 0.99
 	dispatchDelay   = 50 * time.Millisecond // from a decision to the downstream, at most
@@ -50,6 +51,7 @@ type evidence struct {
 	killed   *arrival // the probe whose replica was killed; nil = there was none
 	tallies  []tally  // of each replica, at its end
 	commands int64    // at the store
+	lent     bool     // the replicas took tokens ahead
 }
 
 // alone is what happened while one replica was broken.
@@ -73,7 +75,7 @@ func judge(e evidence) Verdict {
 		atMost(millis(e.lease+reissueBound), "ms", "killed replica's probe issued again after", e.reissue(probes)),
 		atMost(0, "refusals", "breaker refusals elsewhere, one replica broken", refusals),
 		atMost(0, "changes", "epoch changes meanwhile", changes),
-		atMost(commandsBound, "commands", "store commands per decision", e.commandsPerDecision()),
+		atMost(e.commandsBound(), "commands", "store commands per decision", e.commandsPerDecision()),
 		atMost(millis(storeTimeBound), "ms", "time of a call at the store, 99th percentile", e.storeTime()),
 	}}
 }
@@ -192,6 +194,13 @@ func (a alone) harm(history []transition) (refusals, changes float64) {
 		}
 	}
 	return refusals, changes
+}
+
+func (e evidence) commandsBound() float64 {
+	if e.lent {
+		return lentBound
+	}
+	return commandsBound
 }
 
 func (e evidence) commandsPerDecision() float64 {
