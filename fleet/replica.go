@@ -89,8 +89,8 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 }
 
 // startBits keeps the names of leases short in the store. That two of a thousand
-// replicas have the same one has a chance of two in a billion.
-const startBits = 48
+// replicas have the same one has a chance of one in two million.
+const startBits = 40
 
 // Config returns the configuration with its defaults filled in.
 func (r *Replica) Config() Config { return r.config }

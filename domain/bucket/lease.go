@@ -12,6 +12,8 @@ const (
 	// MaxLeases is how many leases of one bucket live at most.
 	MaxLeases = 512
 
+	tenthMicro = 100_000 // leases end on the tenth of a second, so that they are small
+
 	roomMilli = 500 // room is kept for so long after the denied cost was told to ask again
 )
 
@@ -43,8 +45,10 @@ type LeaseAsk struct {
 type Lease struct {
 	ID       LeaseID
 	Tokens   int64 // that may be unspent
-	EndMilli int64 // the store's clock, Unix ms
+	EndTenth int64 // the store's clock, in tenths of a second of Unix time
 }
+
+func (l Lease) endMicro() int64 { return l.EndTenth * tenthMicro }
 
 // Leases are what a bucket has lent. They are replaced as a whole, never changed.
 type Leases struct {
@@ -72,7 +76,7 @@ func (st *State) byEnd() []Lease {
 	if st.Leases == nil {
 		return nil
 	}
-	return slices.SortedFunc(slices.Values(st.Leases.Live), func(a, b Lease) int { return cmp.Compare(a.EndMilli, b.EndMilli) })
+	return slices.SortedFunc(slices.Values(st.Leases.Live), func(a, b Lease) int { return cmp.Compare(a.EndTenth, b.EndTenth) })
 }
 
 // expire drops the leases that have ended by nowMicro, after it refilled each band
@@ -81,7 +85,7 @@ func (st *State) expire(nowMicro int64) {
 	at, lent := st.AtMicro, st.lent()
 	kept := Leases{Room: st.Leases.Room, RoomMilli: st.Leases.RoomMilli}
 	for _, l := range st.byEnd() {
-		end := l.EndMilli * 1000
+		end := l.endMicro()
 		if end > nowMicro {
 			kept.Live = append(kept.Live, l)
 			continue
@@ -118,7 +122,7 @@ func (st *State) shift(backMicro int64) {
 	}
 	moved := Leases{Room: st.Leases.Room, RoomMilli: max(st.Leases.RoomMilli-backMicro/1000, 0)}
 	for _, l := range st.Leases.Live {
-		l.EndMilli -= backMicro / 1000
+		l.EndTenth = max(l.EndTenth-backMicro/tenthMicro, 0)
 		moved.Live = append(moved.Live, l)
 	}
 	st.Leases = &moved
@@ -223,7 +227,7 @@ func (st *State) lend(ask *LeaseAsk, tokens int64) {
 	if st.Leases != nil {
 		kept = *st.Leases
 	}
-	kept.Live = append(slices.Clone(kept.Live), Lease{ask.ID, tokens, ceilDiv(st.AtMicro, 1000) + ask.Milli})
+	kept.Live = append(slices.Clone(kept.Live), Lease{ask.ID, tokens, ceilDiv(st.AtMicro+ask.Milli*1000, tenthMicro)})
 	for i := range st.Rule.Count() {
 		st.Credits[i] -= tokens * st.Rule.Bands[i].Worth
 	}
@@ -258,7 +262,7 @@ func (st *State) due(band int, credits int64) int64 {
 		if credits <= room {
 			break
 		}
-		if end := l.EndMilli * 1000; end > at {
+		if end := l.endMicro(); end > at {
 			have, at = b.refill(have, end-at, room), end
 		}
 		lent -= l.Tokens

@@ -5,8 +5,8 @@ func leaseScriptBugs() []mutant {
 	by := []string{"./store/redis"}
 	return []mutant{
 		{"script: what is lent is earned again at once", takeScript, `c[i] = refill(c[i], e[i], ends - u, cap(w[i], f[i], s.sum))`, `c[i] = refill(c[i], e[i], ends - u, f[i])`, by},
-		{"script: a lease that ended was never there", takeScript, `      if ends > u and (not one or one.ends * 1000 <= to) then`, `      if ends > u and not one then`, by},
-		{"script: a lease does not end", takeScript, `local ends = one and one.ends * 1000 or to`, `local ends = one and to + 1 or to`, by},
+		{"script: a lease that ended was never there", takeScript, `      if ends > u and (not one or one.ends * TENTH <= to) then`, `      if ends > u and not one then`, by},
+		{"script: a lease does not end", takeScript, `local ends = one and one.ends * TENTH or to`, `local ends = one and to + 1 or to`, by},
 		{"script: the same lease is granted again", takeScript, `if same then`, `if false then`, by},
 		{"script: a renewal can raise what is left", takeScript, `max(min(left, one.tokens), 0)`, `max(left, 0)`, by},
 		{"script: a renewal gives back what may be spent", takeScript, `          if sealed then`, `          if true then`, by},
@@ -17,11 +17,11 @@ func leaseScriptBugs() []mutant {
 		{"script: fewer tokens than are worth it are lent", takeScript, `denied = granted < cost`, `denied = granted < 1`, by},
 		{"script: a wait does not know of leases in the way", takeScript, `local wait = s and due(`, `local wait = false and due(`, by},
 		{"script: a changed limit has room for what is lent", takeScript, `local lent = s and s.sum or 0`, `local lent = 0`, by},
-		{"script: a clock that steps back makes leases longer", takeScript, `one.ends = max(one.ends - floor(back / 1000), 0)`, `one.ends = one.ends + 0`, by},
+		{"script: a clock that steps back makes leases longer", takeScript, `one.ends = max(one.ends - floor(back / TENTH), 0)`, `one.ends = one.ends + 0`, by},
 		{"script: a key with leases goes as if it had none", takeScript, `full_in = max(full_in, s and due(`, `full_in = max(full_in, false and due(`, by},
 		{"script: a lease is not stored", takeScript, `      if one.changed then`, `      if false then`, by},
 		{"script: a lease that is at an end stays stored", takeScript, `redis.call('HDEL', KEYS[k], unpack(s.drop))`, `local _ = s.drop`, by},
-		{"script: any end of a lease is believed", takeScript, ` or one.ends > u / 1000 + 2 * LIFE`, ``, by},
+		{"script: any end of a lease is believed", takeScript, ` or one.ends * TENTH > u + 2000 * LIFE`, ``, by},
 		{"script: a turn for a lease is that of one token", takeScript, `local tokens = lease and cost or 1`, `local tokens = 1`, by},
 		{"script: the short way takes beside leases", takeScript, `h[6] or h[7] or cost <= 0`, `h[6] or cost <= 0`, by},
 	}

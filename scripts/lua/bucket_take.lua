@@ -12,7 +12,8 @@
 --            b  the last bills charged, newest first, "<id>,<id>,…"; absent = none
 --            l  something is lent: "<room>:<until>", no lease may take that many tokens of
 --               the burst before then, Unix ms; absent = nothing, and no room is kept
---            "<start>.<seq>"  of each lease "<tokens>:<end>", Unix ms: what may be unspent
+--            "<start>.<seq>"  of each lease "<tokens>:<end>": what may be unspent until
+--               that tenth of a second of Unix time
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- then for each key
@@ -87,7 +88,7 @@ if #ARGV == 6 then
 end
 
 local SKEW, TURN, CLAIM, BILLS, BANDS = 5000000, 1000000, 60000000, 8, 4
-local LEASES, LIFE, ROOM = 512, 10000, 500 -- of one bucket; ms
+local LEASES, LIFE, ROOM, TENTH = 512, 10000, 500, 100000 -- of one bucket; ms, ms, us
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local floor, min, max, format, gmatch = math.floor, math.min, math.max, string.format, string.gmatch
 local args = ARGV
@@ -241,8 +242,8 @@ local function lending()
   -- read_loan reads what is lent at u; nil if it cannot be read.
   function read_loan(k, l, u)
     local room, till = string.match(l, '^(%d+):(%d+)$')
-    local s = {live = {}, sum = 0, room = tonumber(room or ''), till = tonumber(till or ''), drop = {}}
-    if not s.room or s.room > MAX or s.till > BIG then
+    local s = {live = {}, sum = 0, room = tonumber(room or 0) or BIG, till = tonumber(till or 0) or BIG + 1, drop = {}}
+    if not room or s.room > MAX or s.till > BIG then
       return nil
     end
     local all = redis.call('HGETALL', KEYS[k])
@@ -253,8 +254,9 @@ local function lending()
       local start, seq = string.match(all[i], '^(%w+)%.(%d+)$')
       if start then
         local tokens, ends = string.match(all[i + 1], '^(%d+):(%d+)$')
-        local one = {name = all[i], start = start, seq = tonumber(seq), tokens = tonumber(tokens or ''), ends = tonumber(ends or '')}
-        if not one.tokens or one.tokens < 1 or one.tokens > MAX or one.seq > BIG or one.ends > u / 1000 + 2 * LIFE then
+        local one = {name = all[i], start = start, seq = tonumber(seq) or BIG + 1}
+        one.tokens, one.ends = tonumber(tokens or 0) or BIG, tonumber(ends or 0) or BIG
+        if one.tokens < 1 or one.tokens > MAX or one.seq > BIG or one.ends * TENTH > u + 2000 * LIFE then
           return nil
         end
         s.live[#s.live + 1] = one
@@ -286,18 +288,18 @@ local function lending()
     local live = {}
     for j = 1, #s.live + 1 do
       local one = s.live[j]
-      local ends = one and one.ends * 1000 or to
+      local ends = one and one.ends * TENTH or to
       if ends > to then
         live[#live + 1] = one
         ends = to
       end
-      if ends > u and (not one or one.ends * 1000 <= to) then
+      if ends > u and (not one or one.ends * TENTH <= to) then
         for i = 1, n do
           c[i] = refill(c[i], e[i], ends - u, cap(w[i], f[i], s.sum))
         end
         u = ends
       end
-      if one and one.ends * 1000 <= to then
+      if one and one.ends * TENTH <= to then
         s.sum = s.sum - one.tokens
         s.drop[#s.drop + 1] = one.name
       end
@@ -309,7 +311,7 @@ local function lending()
   function shift(s, back)
     s.till = max(s.till - floor(back / 1000), 0)
     for _, one in ipairs(s.live) do
-      one.ends = max(one.ends - floor(back / 1000), 0)
+      one.ends = max(one.ends - floor(back / TENTH), 0)
       one.changed = true
     end
   end
@@ -326,7 +328,7 @@ local function lending()
       if want <= room then
         break
       end
-      local ends = one.ends * 1000
+      local ends = one.ends * TENTH
       if ends > at then
         c = refill(c, e, ends - at, room)
         at = ends
@@ -388,7 +390,7 @@ local function lending()
   -- lend takes tokens out of the bucket and remembers who has them.
   function lend(s, c, u, n, w, start, seq, ms, tokens)
     local one = {name = start .. '.' .. format('%.0f', seq), start = start, seq = seq, tokens = tokens, changed = true}
-    one.ends = floor((u + 999) / 1000) + ms
+    one.ends = floor((u + ms * 1000 + TENTH - 1) / TENTH)
     for i = 1, n do
       c[i] = c[i] - tokens * w[i]
     end

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"strings"
 	"testing"
@@ -93,7 +94,29 @@ func bucketPoisons() []poison {
 		fields("a challenge of words", good, "x", "x"),
 		fields("bills of words", good, "b", "1,2,x"),
 		fields("bills without end", good, "b", strings.Repeat("1,", 200)),
+		fields("room of words", good, "l", "much:later"),
+		fields("room without an end", good, "l", "5"),
+		fields("room beyond 2^49", good, "l", "562949953421313:0"),
+		fields("room for longer than time", good, "l", "5:"+strings.Repeat("9", 400)),
+		fields("a lease of words", good, "l", "0:0", "a.1", "five"),
+		fields("a lease of nothing", good, "l", "0:0", "a.1", "0:17950000010"),
+		fields("a lease of less than nothing", good, "l", "0:0", "a.1", "-5:17950000010"),
+		fields("a lease beyond 2^49", good, "l", "0:0", "a.1", "562949953421313:17950000010"),
+		fields("leases beyond 2^49 in sum", good, "l", "0:0", "a.1", "562949953421312:17950000010", "a.2", "1:17950000010"),
+		fields("a lease for longer than can be", good, "l", "0:0", "a.1", "5:17950000201"),
+		fields("a lease without end", good, "l", "0:0", "a.1", "5:"+strings.Repeat("9", 400)),
+		fields("a lease numbered beyond 2^53", good, "l", "0:0", "a."+strings.Repeat("9", 30), "5:17950000010"),
+		fields("more leases than can be", good, append([]string{"l", "0:0"}, leaseFields(513)...)...),
+		fields("more fields than can be", good, append([]string{"l", "0:0"}, leaseFields(5000)...)...),
 	}
+}
+
+// leaseFields are that many leases, as they are stored.
+func leaseFields(n int) (all []string) {
+	for i := range n {
+		all = append(all, fmt.Sprint("a.", i+1), "1:17950000010")
+	}
+	return all
 }
 
 // What is not a bucket is an error once, and left as it is; the same replica's

@@ -62,6 +62,39 @@ func TestSizeOfABucket(t *testing.T) {
 	}
 }
 
+// A live lease takes at most 40 bytes more.
+func TestSizeOfALease(t *testing.T) {
+	t.Parallel()
+	client := realRedis(t)
+	f := newFixture(t, client)
+	rule, err := bucket.Compile(domain.RateLimit{Limit: domain.PerSecond(1000)})
+	must(t, err)
+	take := func(ask bucket.Ask) port.TakeReply {
+		var out [1]port.TakeReply
+		f.Stores().Buckets.Take(t.Context(), []port.TakeRequest{{Bucket: theBucket, Rule: rule, Ask: ask}}, out[:])
+		must(t, out[0].Err)
+		return out[0]
+	}
+	take(takeOne())
+	plain := memoryOf(t.Context(), t, client, f.bucketKey())
+	const leases = 48
+	sum := 0.0
+	for i := range uint64(leases) {
+		// Ids are as long as they can be of a replica, after 100,000 leases.
+		id := bucket.LeaseID{Start: 1<<40 - 1 - i, Seq: 100_000 + i}
+		reply := take(bucket.Ask{Cost: 1, Count: 10, Lease: &bucket.LeaseAsk{ID: id, Milli: 10_000, Spent: id.Seq}})
+		if reply.Granted != 10 {
+			t.Fatalf("lease %d: %+v", i, reply)
+		}
+		each := float64(memoryOf(t.Context(), t, client, f.bucketKey())-plain) / float64(i+1)
+		sum += each
+	}
+	t.Logf("a bucket takes %d bytes, each lease %.1f more on average", plain, sum/leases)
+	if sum/leases > 40 {
+		t.Errorf("a lease takes %.1f bytes; want at most 40", sum/leases)
+	}
+}
+
 func memoryOf(ctx context.Context, t *testing.T, client *redis.Client, key string) int64 {
 	t.Helper()
 	bytes, err := client.MemoryUsage(ctx, key).Result()
