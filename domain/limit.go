@@ -157,12 +157,12 @@ type RateLimit struct {
 	// Shadow tries the limit out: it decides and charges as ever, and refuses
 	// nothing. See Decision.Shadowed.
 	Shadow bool
-	// Lease lets each replica take tokens ahead and spend them without asking the
-	// store, while it needs them: the fleet's limit holds to the token all the
-	// same, calls cost no round trip, and a replica that dies keeps up to a
-	// twentieth of the burst from the others for some seconds. It is for limits
-	// with a burst of at least 4 times the replicas, for a cost far below the
-	// burst; others are as without it. It cannot change while running.
+	// Lease lets each replica take tokens ahead, as demand asks for them, and
+	// spend them without a call of the store. The limit holds to the token all
+	// the same. A replica that dies keeps what it took, a quarter of its share of
+	// the burst at most, from the others for up to 10 s. A burst below 4 tokens
+	// for each replica is too small, and shared as without it. It needs a store
+	// that lends, and cannot change while running.
 	Lease bool
 	// Version orders changes of the numbers during a rolling deploy: the
 	// highest one decides in the whole fleet, and at equal versions the
@@ -246,7 +246,8 @@ type Decision struct {
 	// decide, it counts their bands. 0 when granted.
 	Band int
 	// Remaining is the number of whole tokens left in the bucket, in the band
-	// that has the fewest; 0 when they are not known.
+	// that has the fewest, or of those that this replica took ahead; 0 when they
+	// are not known.
 	Remaining int64
 	// RetryAfter is how long to wait before asking again is useful: 0 when
 	// granted, else at least the time until the tokens are there. Waiting

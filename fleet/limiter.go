@@ -19,7 +19,8 @@ import (
 //
 // Callers that ask at the same time share one store call, and are decided in
 // the order in which they came. A denial is remembered until asking again is
-// useful, 1 s at most, and answered from memory. While the store is out of
+// useful, 1 s at most, and answered from memory. Of a policy with Lease, this
+// replica takes tokens ahead and spends them without asking. While the store is out of
 // reach, the policy's Outage decides.
 //
 // It is safe for concurrent use.
@@ -154,7 +155,7 @@ func (l *Limiter) AllowUpTo(ctx context.Context, key string, most int64) (d doma
 
 // Peek says what AllowN would, for a cost of 1, and takes and writes nothing.
 // It is never answered from the memory of a denial, and the same of a limit in
-// Shadow.
+// Shadow. Where tokens were taken ahead, it tells of those.
 func (l *Limiter) Peek(ctx context.Context, key string) (d domain.Decision, err error) {
 	err = l.ask(ctx, key, whole(0), nil, &d)
 	return d, err

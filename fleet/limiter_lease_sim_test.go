@@ -256,7 +256,7 @@ func (w *lossyWire) draw() (f fate) {
 }
 
 // Take carries requests to the store.
-func (w *lossyWire) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
+func (w *lossyWire) Take(_ context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	f := w.draw()
 	time.Sleep(f.there)
 	if w.cut.Load() || f.lostThere {

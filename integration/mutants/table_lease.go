@@ -4,23 +4,44 @@ package main
 func leaseScriptBugs() []mutant {
 	by := []string{"./store/redis"}
 	return []mutant{
-		{"script: what is lent is earned again at once", takeScript, `c[i] = refill(c[i], e[i], ends - u, cap(w[i], f[i], s.sum))`, `c[i] = refill(c[i], e[i], ends - u, f[i])`, by},
-		{"script: a lease that ended was never there", takeScript, `      if ends > u and (not one or one.ends * TENTH <= to) then`, `      if ends > u and not one then`, by},
-		{"script: a lease does not end", takeScript, `local ends = one and one.ends * TENTH or to`, `local ends = one and to + 1 or to`, by},
+		{
+			"script: what is lent is earned again at once", takeScript,
+			`c[i] = refill(c[i], e[i], ends - u, cap(w[i], f[i], s.sum))`, `c[i] = refill(c[i], e[i], ends - u, f[i])`, by,
+		},
+		{
+			"script: a lease that ended was never there", takeScript,
+			`      if ends > u and (not one or one.ends * TENTH <= to) then`, `      if ends > u and not one then`, by,
+		},
+		{
+			"script: a lease does not end", takeScript,
+			`local ends = one and one.ends * TENTH or to`, `local ends = one and to + 1 or to`, by,
+		},
 		{"script: the same lease is granted again", takeScript, `if same then`, `if false then`, by},
 		{"script: a renewal can raise what is left", takeScript, `max(min(left, one.tokens), 0)`, `max(left, 0)`, by},
 		{"script: a renewal gives back what may be spent", takeScript, `          if sealed then`, `          if true then`, by},
 		{"script: leases that are spent live on", takeScript, `one.seq <= spent then`, `one.seq == spent then`, by},
 		{"script: a holder speaks for others", takeScript, `if one.start == start and one.seq < seq`, `if one.seq < seq`, by},
-		{"script: all of the burst is lent", takeScript, `most = min(most, floor(burst / 2) - s.sum)`, `most = min(most, burst - s.sum)`, by},
+		{
+			"script: all of the burst is lent", takeScript,
+			`most = min(most, floor(burst / 2) - s.sum)`, `most = min(most, burst - s.sum)`, by,
+		},
 		{"script: leases take the room of a large cost", takeScript, `most = min(most, burst - s.room - s.sum)`, `most = most + 0`, by},
 		{"script: fewer tokens than are worth it are lent", takeScript, `denied = granted < cost`, `denied = granted < 1`, by},
 		{"script: a wait does not know of leases in the way", takeScript, `local wait = s and due(`, `local wait = false and due(`, by},
 		{"script: a changed limit has room for what is lent", takeScript, `local lent = s and s.sum or 0`, `local lent = 0`, by},
-		{"script: a clock that steps back makes leases longer", takeScript, `one.ends = max(one.ends - floor(back / TENTH), 0)`, `one.ends = one.ends + 0`, by},
-		{"script: a key with leases goes as if it had none", takeScript, `full_in = max(full_in, s and due(`, `full_in = max(full_in, false and due(`, by},
+		{
+			"script: a clock that steps back makes leases longer", takeScript,
+			`one.ends = max(one.ends - floor(back / TENTH), 0)`, `one.ends = one.ends + 0`, by,
+		},
+		{
+			"script: a key with leases goes as if it had none", takeScript,
+			`full_in = max(full_in, s and due(`, `full_in = max(full_in, false and due(`, by,
+		},
 		{"script: a lease is not stored", takeScript, `      if one.changed then`, `      if false then`, by},
-		{"script: a lease that is at an end stays stored", takeScript, `redis.call('HDEL', KEYS[k], unpack(s.drop))`, `local _ = s.drop`, by},
+		{
+			"script: a lease that is at an end stays stored", takeScript,
+			`redis.call('HDEL', KEYS[k], unpack(s.drop))`, `local _ = s.drop`, by,
+		},
 		{"script: any end of a lease is believed", takeScript, ` or one.ends * TENTH > u + 2000 * LIFE`, ``, by},
 		{"script: a turn for a lease is that of one token", takeScript, `local tokens = lease and cost or 1`, `local tokens = 1`, by},
 		{"script: the short way takes beside leases", takeScript, `h[6] or h[7] or cost <= 0`, `h[6] or cost <= 0`, by},
@@ -32,17 +53,33 @@ func leaseBugs() []mutant {
 	const state, holder, ahead = "domain/bucket/lease.go", "fleet/internal/lease/lease.go", "fleet/ahead.go"
 	memory, fleet := []string{"./store/memory"}, []string{"./fleet", "./fleet/internal/lease"}
 	return []mutant{
-		{"what is lent is earned again at once", state, `st.Credits[i], elapsedMicro, b.cap(lent))`, `st.Credits[i], elapsedMicro, b.cap(0*lent))`, memory},
+		{
+			"what is lent is earned again at once", state,
+			`st.Credits[i], elapsedMicro, b.cap(lent))`, `st.Credits[i], elapsedMicro, b.cap(0*lent))`, memory,
+		},
 		{"a lease that ended was never there", state, `			st.refill(end-at, lent)
 			at = end`, `			at += 0`, memory},
-		{"the short way takes beside leases", "domain/bucket/state.go", ` || st.Leases != nil || st.AtMicro > nowMicro`, ` || st.AtMicro > nowMicro`, []string{"./domain/bucket"}},
+		{
+			"the short way takes beside leases", "domain/bucket/state.go",
+			` || st.Leases != nil || st.AtMicro > nowMicro`, ` || st.AtMicro > nowMicro`,
+			[]string{"./domain/bucket"},
+		},
 		{"a bucket that lends is as good as none", "domain/bucket/state.go", ` && st.Leases == nil && `, ` && `, memory},
-		{"a lease outlives the store's memory of it", holder, `return a.sent + life - life/driftParts - margin`, `return a.sent + life + 4*margin`, fleet},
+		{
+			"a lease outlives the store's memory of it", holder,
+			`return a.sent + life - life/driftParts - margin`, `return a.sent + life + 4*margin`, fleet,
+		},
 		{"a lease counts from its reply", holder, `until: a.until()}`, `until: a.until() + now - a.sent}`, fleet},
-		{"a lost answer is asked for under another name", holder, `if h.asked != nil && now >= h.asked.until() {`, `if h.asked != nil {`, fleet},
+		{
+			"a lost answer is asked for under another name", holder,
+			`if h.asked != nil && now >= h.asked.until() {`, `if h.asked != nil {`, fleet,
+		},
 		{"a holder takes more than it has", holder, `if left < cost {`, `if left < 1 {`, fleet},
 		{"a lease is only renewed when it is spent", holder, `low: granted / 4, renewAt:`, `low: -1, renewAt:`, fleet},
-		{"cold keys take tokens ahead", holder, `if h.since == 0 || l == nil && elapsed > 10*refresh {`, `if false && l == nil && elapsed > 0 {`, fleet},
+		{
+			"cold keys take tokens ahead", holder,
+			`if h.since == 0 || l == nil && elapsed > 10*refresh {`, `if false && l == nil && elapsed > 0 {`, fleet,
+		},
 		{"limits that are too small are lent", holder, `t.Rule.Burst()/replicas < 4`, `t.Rule.Burst()/replicas < 1`, fleet},
 		{"what a closed holder is granted is spent", holder, `a == nil || h.sealed`, `a == nil`, fleet},
 		{"closing keeps what was taken ahead", "fleet/replica.go", `	r.returnLeases(ctx)
