@@ -41,7 +41,7 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: a bucket has no TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[k], format(`, unless + `redis.call('PEXPIRE', KEYS[k], format(`, by,
+			`redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(`, by,
 		},
 		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
 		{
@@ -125,7 +125,7 @@ func shortWayBugs() []mutant {
 	return []mutant{
 		{
 			"script: the short way does not prolong the TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[k], string.format(`, unless + `redis.call('PEXPIRE', KEYS[k], string.format(`, by,
+			`redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))`, by,
 		},
 		{
 			"script: the short way refills above the burst", takeScript,
@@ -135,9 +135,9 @@ func shortWayBugs() []mutant {
 			"script: the short way follows a clock that steps back", takeScript,
 			` or u > now or u % 1 ~= 0 then`, ` or u % 1 ~= 0 then`, by,
 		},
-		{"script: the short way forgets the turns that are out", takeScript, `h.err or h[4] or h[5]`, `h.err or h[5]`, by},
-		{"script: the short way writes no claim", takeScript, `{k, c, ms, claim or false}`, `{k, c, ms, false}`, by},
-		{"script: the short way is taken under another limit", takeScript, `elseif h[3] ~= p or not c`, `elseif not c`, by},
+		{"script: the short way forgets the turns that are out", takeScript, `if #h == 6 and h[1]`, `if #h >= 6 and #h <= 8 and h[1]`, by},
+		{"script: the short way writes no claim", takeScript, `= k, c, ms, claim or false`, `= k, c, ms, false`, by},
+		{"script: the short way is taken under another limit", takeScript, ` and h[6] == p then`, ` then`, by},
 	}
 }
 

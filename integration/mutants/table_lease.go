@@ -44,7 +44,7 @@ func leaseScriptBugs() []mutant {
 		},
 		{"script: any end of a lease is believed", takeScript, ` or one.ends * TENTH > u + 2000 * LIFE`, ``, by},
 		{"script: a turn for a lease is that of one token", takeScript, `local tokens = lease and cost or 1`, `local tokens = 1`, by},
-		{"script: the short way takes beside leases", takeScript, `h[6] or h[7] or cost <= 0`, `h[6] or cost <= 0`, by},
+		{"script: the short way takes beside leases", takeScript, `if #h == 6 and h[1]`, `if #h >= 6 and h[1]`, by},
 	}
 }
 
@@ -80,8 +80,8 @@ func leaseBugs() []mutant {
 			"cold keys take tokens ahead", holder,
 			`if h.since == 0 || l == nil && elapsed > 10*refresh {`, `if false && l == nil && elapsed > 0 {`, fleet,
 		},
-		{"limits that are too small are lent", holder, `t.Rule.Burst()/replicas < 4`, `t.Rule.Burst()/replicas < 1`, fleet},
-		{"what a closed holder is granted is spent", holder, `a == nil || h.sealed`, `a == nil`, fleet},
+		{"limits that are too small are lent", holder, `t.Rule.Burst()/replicas/4`, `t.Rule.Burst()/replicas`, fleet},
+		{"what a closed holder is granted is spent", holder, `h.next, h.asked = nil, nil`, `h.next = nil`, fleet},
 		{"closing keeps what was taken ahead", "fleet/replica.go", `	r.returnLeases(ctx)
 `, ``, fleet},
 		{"a denied lease is asked for by each caller", ahead, `	ln.remember(asked.Rule, 1, out[last])

@@ -43,44 +43,59 @@ if not_after > 0 and now > not_after then
   return {1, now, 1}
 end
 
+local floor, abs, format = math.floor, math.abs, string.format
+
 -- short decides one ask of one bucket of one band with nothing unusual about it, granted
--- whole: that is most calls, and the way below takes longer. It returns what was granted,
--- the credits and tokens left, after how many ms the key may go, and the claim if there was
--- no bucket; or nil, for the way below. The two agree wherever this one answers.
+-- whole: that is most calls, and the way below takes longer. h is all that is stored: such
+-- a bucket has three fields, in the order in which they were first written. It returns what
+-- was granted, the credits and tokens left, after how many ms the key may go, and the claim
+-- if there was no bucket; or nil, for the way below. The two agree wherever this one answers.
+local known, e, w, f, stamp -- the claim read last, its numbers, and now as it is stored
 local function short(p, h, cost, count)
-  local e, w, f = string.match(p, '^1:%d+:(%d+):(%d+):(%d+)$')
-  if not e or h.err or h[4] or h[5] or h[6] or h[7] or cost <= 0 or not count or count == 0 then
+  if p ~= known then
+    e, w, f = string.match(p, '^1:%d+:(%d+):(%d+):(%d+)$')
+    known, e, w = p, tonumber(e or ''), tonumber(w or '')
+    f = e and f * w
+  end
+  if not e or cost <= 0 or not count or count == 0 then
     return nil
   end
-  e, w, f = tonumber(e), tonumber(w), f * w
-  local c, u, claim = tonumber(h[1] or ''), tonumber(h[2] or ''), nil
-  if not (h[1] or h[2] or h[3]) then
-    c, u, claim = f, now, p
-  elseif h[3] ~= p or not c or not u or c < 0 or c > f or c % 1 ~= 0 or u < 0 or u > now or u % 1 ~= 0 then
+  local c, claim = f, nil
+  if #h == 6 and h[1] == 'c' and h[3] == 'u' and h[6] == p then
+    local u = tonumber(h[4])
+    c = tonumber(h[2])
+    if not c or not u or c < 0 or c > f or c % 1 ~= 0 or u < 0 or u > now or u % 1 ~= 0 then
+      return nil
+    end
+    c = (now - u) * e < f - c and c + (now - u) * e or f
+  elseif #h == 0 and not h.err then
+    claim = p
+  else
     return nil
   end
-  c = (now - u) * e < f - c and c + (now - u) * e or f
-  count = math.abs(count)
+  count = abs(count)
   if c < count * cost * w then
     return nil
   end
   c = c - count * cost * w
-  return count, c, math.floor(c / w), math.floor((f - c) / e / 1000) + 1002, claim
+  return count, c, floor(c / w), floor((f - c) / e / 1000) + 1002, claim
 end
 
 -- keep_short stores what short left.
 local function keep_short(k, c, ms, claim)
+  stamp = stamp or format('%.0f', now)
   if claim then
-    redis.call('HSET', KEYS[k], 'c', string.format('%.0f', c), 'u', string.format('%.0f', now), 'p', claim)
+    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', stamp, 'p', claim)
   else
-    redis.call('HSET', KEYS[k], 'c', string.format('%.0f', c), 'u', string.format('%.0f', now))
+    redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', stamp)
   end
-  redis.call('PEXPIRE', KEYS[k], string.format('%.0f', ms))
+  redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))
 end
 
+local first -- what is stored of the first bucket
 if #ARGV == 6 then
-  local h = redis.pcall('HMGET', KEYS[1], 'c', 'u', 'p', 'd', 'x', 'b', 'l')
-  local granted, c, left, ms, claim = short(ARGV[3], h, tonumber(ARGV[5]), tonumber(ARGV[6]))
+  first = redis.pcall('HGETALL', KEYS[1])
+  local granted, c, left, ms, claim = short(ARGV[3], first, tonumber(ARGV[5]), tonumber(ARGV[6]))
   if granted then
     keep_short(1, c, ms, claim)
     return {1, now, 0, 0, 0, granted, left, 0, 0}
@@ -90,8 +105,23 @@ end
 local SKEW, TURN, CLAIM, BILLS, BANDS = 5000000, 1000000, 60000000, 8, 4
 local LEASES, LIFE, ROOM, TENTH = 512, 10000, 500, 100000 -- of one bucket; ms, ms, us
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
-local floor, min, max, format, gmatch = math.floor, math.min, math.max, string.format, string.gmatch
+local min, max, gmatch = math.min, math.max, string.gmatch
 local args = ARGV
+
+-- PLACES are those of the fields in what decide is given.
+local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7}
+
+-- placed puts what is stored in its places; false = there is none.
+local function placed(all)
+  local h = {false, false, false, false, false, false, false, all = all, err = all.err}
+  for i = 1, #all, 2 do
+    local place = PLACES[all[i]]
+    if place then
+      h[place] = all[i + 1]
+    end
+  end
+  return h
+end
 
 -- bands reads ":<earn>:<worth>:<burst>" of each band: n of them, in e, w and f, which is
 -- what a full one holds.
@@ -239,14 +269,13 @@ end
 -- kept until, and drop, the fields of those that ended. A lease that changed is marked.
 local read_loan, expire, shift, due, tell, lendable, lend, make_room, keep_loan
 local function lending()
-  -- read_loan reads what is lent at u; nil if it cannot be read.
-  function read_loan(k, l, u)
+  -- read_loan reads what is lent at u, of all that is stored; nil if it cannot be read.
+  function read_loan(all, l, u)
     local room, till = string.match(l, '^(%d+):(%d+)$')
     local s = {live = {}, sum = 0, room = tonumber(room or 0) or BIG, till = tonumber(till or 0) or BIG + 1, drop = {}}
     if not room or s.room > MAX or s.till > BIG then
       return nil
     end
-    local all = redis.call('HGETALL', KEYS[k])
     if #all > 2 * (LEASES + 32) then
       return nil
     end
@@ -494,7 +523,7 @@ local function decide(k, h)
     end
     if wrong == 0 and h[7] then
       lending()
-      s = read_loan(k, h[7], u)
+      s = read_loan(h.all, h[7], u)
       wrong = s and 0 or 1
     end
   end
@@ -680,29 +709,31 @@ local function decide(k, h)
   end
 end
 
+-- What short decided is kept in lists, beside each other: a table for each takes longer.
+local kept, kc, kms, kclaim, n = {}, {}, {}, {}, 0
 for k = 1, #KEYS do
-  local h = redis.pcall('HMGET', KEYS[k], 'c', 'u', 'p', 'd', 'x', 'b', 'l')
-  if h.err and not string.find(h.err, 'WRONGTYPE', 1, true) then
-    return redis.error_reply(h.err)
-  end
   local granted, c, left, ms, claim
+  local all = first or redis.pcall('HGETALL', KEYS[k])
+  first = nil
   if args[at + 1] == '1' then
-    granted, c, left, ms, claim = short(args[at], h, tonumber(args[at + 2]), tonumber(args[at + 3]))
+    granted, c, left, ms, claim = short(args[at], all, tonumber(args[at + 2]), tonumber(args[at + 3]))
   end
   if granted then
     out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5], out[o + 6] = 0, 0, granted, left, 0, 0
     o, at = o + 6, at + 4
-    writes[#writes + 1] = {k, c, ms, claim or false}
+    n = n + 1
+    kept[n], kc[n], kms[n], kclaim[n] = k, c, ms, claim or false
   else
-    decide(k, h)
+    if all.err and not string.find(all.err, 'WRONGTYPE', 1, true) then
+      return redis.error_reply(all.err)
+    end
+    decide(k, placed(all))
   end
 end
+for i = 1, n do
+  keep_short(kept[i], kc[i], kms[i], kclaim[i])
+end
 for i = 1, #writes do
-  local it = writes[i]
-  if #it == 4 then
-    keep_short(unpack(it))
-  else
-    write(unpack(it))
-  end
+  write(unpack(writes[i]))
 end
 return out

@@ -49,7 +49,22 @@ func (f *fixture) meaning() time.Duration {
 	for i, c := range credits {
 		st.Credits[i] = parse(c)
 	}
+	if room, until, lends := strings.Cut(hash["l"], ":"); lends {
+		st.Leases = &bucket.Leases{Room: parse(room), RoomMilli: parse(until)}
+		for field, value := range hash {
+			if tokens, end, ok := strings.Cut(value, ":"); ok && strings.Contains(field, ".") {
+				st.Leases.Live = append(st.Leases.Live, bucket.Lease{Tokens: parse(tokens), EndTenth: parse(end)})
+			}
+		}
+	}
 	return time.Duration(st.AtMicro-f.micro.Load()+st.FullMicro()) * time.Microsecond
+}
+
+// leaseOf is an ask for two tokens ahead.
+func leaseOf(seq uint64, life time.Duration) bucket.Ask {
+	return bucket.Ask{Cost: 1, Count: 2, Lease: &bucket.LeaseAsk{
+		ID: bucket.LeaseID{Start: seq, Seq: 1}, Milli: life.Milliseconds(), Spent: 1,
+	}}
 }
 
 // banded is a rule whose second band is full long after the first.
@@ -81,6 +96,14 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
 			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
 			f.take(bucket.Ask{Cost: 10, Count: 1, Turn: true})
+		}},
+		{"a lease", nil, func(f *fixture) { f.take(leaseOf(1, 5*time.Second)) }},
+		{"a lease and nothing beside it", func(f *fixture) { f.take(leaseOf(1, 3*time.Second)) }, func(f *fixture) {
+			f.take(leaseOf(2, 2*time.Second))
+			f.take(bucket.Ask{Cost: 1, Count: 10})
+		}},
+		{"room for a large cost", func(f *fixture) { f.take(leaseOf(1, 5*time.Second)) }, func(f *fixture) {
+			f.take(bucket.Ask{Cost: 9, Count: 1})
 		}},
 		{"a debt", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 10, Count: 1, Bill: 1}) }},
 		{"a claim that lost", empty, func(f *fixture) { takeWith(f.t.Context(), f.Store, other, takeOne()) }},

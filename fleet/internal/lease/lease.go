@@ -235,7 +235,7 @@ func (h *Holder) sizeNow(now time.Duration, l *held) int64 {
 // each: 0 where the bucket is too small, or too slow.
 func bounds(t Terms, want int64) (most int64, life time.Duration) {
 	b, replicas := t.Rule.Bands[0], int64(t.Replicas)
-	if replicas < 1 || t.Rule.Burst()/replicas < 4 {
+	if replicas < 1 {
 		return 0, 0
 	}
 	const longest = bucket.MaxLeaseMilli * time.Millisecond
@@ -255,8 +255,8 @@ func (h *Holder) Answered(now time.Duration, granted int64, silent time.Duration
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	a := h.asked
-	if h.asked = nil; a == nil || h.sealed {
-		return
+	if h.asked = nil; a == nil {
+		return // it was sealed meanwhile
 	}
 	if granted < 1 || now >= a.until() {
 		if silent <= 0 {
