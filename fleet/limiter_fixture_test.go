@@ -63,6 +63,7 @@ func byFlights(s port.Stores) port.Stores {
 type flown struct{ port.BucketStore }
 
 func (flown) Lends() {}
+func (flown) Obeys() {}
 
 // onMiniredis is a store on a server without a socket, for a bubble.
 func onMiniredis(t *testing.T) (port.Stores, *miniredis.Miniredis) {
@@ -175,6 +176,7 @@ func (f *faulty) through(ctx context.Context, execute func()) error {
 type faultyBuckets struct{ *faulty }
 
 func (faultyBuckets) Lends() {}
+func (faultyBuckets) Obeys() {}
 
 func (f faultyBuckets) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	f.asked.Add(1)

@@ -137,6 +137,8 @@ func (st *State) lease(ask Ask) (a Answer, wrote bool) {
 	wrote = st.settleLeases(l)
 	switch again, there := st.leaseOf(l.ID); {
 	case ask.Count == 0:
+	case st.blockedMicro() > 0:
+		a.RetryMicro, a.Band = st.waitFor(ask.Cost)
 	case there:
 		a.Granted = min(again.Tokens, ask.Count)
 	default:
@@ -192,12 +194,12 @@ func (st *State) settleLeases(ask *LeaseAsk) (wrote bool) {
 	return wrote
 }
 
-// giveBack adds tokens that were lent and not spent.
+// giveBack adds tokens, as far as there is room beside those that are lent.
 func (st *State) giveBack(tokens int64) {
 	lent := st.lent()
 	for i := range st.Rule.Count() {
 		b := st.Rule.Bands[i]
-		back := min(tokens, b.Burst()) * b.Worth
+		back := min(tokens, 2*b.Burst()) * b.Worth // from the deepest debt to a full bucket
 		st.Credits[i] = max(st.Credits[i], min(st.Credits[i]+back, b.cap(lent)))
 	}
 }

@@ -23,6 +23,7 @@ type State struct {
 	Challenged int64                  // µs since another rule was brought, negative when this one was since; 0 = not within a minute
 	Bills      [billsKept]uint64
 	Leases     *Leases // nil = none
+	Blocked    int64   // Unix ms until which nothing is granted; 0 = it is not blocked
 }
 
 // An Ask is one question to a bucket.
@@ -44,6 +45,8 @@ type Ask struct {
 	Bill uint64
 	// Lease, when not nil, asks for Count tokens ahead.
 	Lease *LeaseAsk
+	// Order, when not nil, is an operator's.
+	Order *Order
 }
 
 // An Answer answers one Ask.
@@ -67,11 +70,11 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 	turn, token := next.Turn, int64(0) // the time of one in the slowest band that denied
 	peeked := true                     // only
 	for i, ask := range asks {
-		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && ask.Lease == nil && !ask.Turn
+		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && ask.Lease == nil && ask.Order == nil && !ask.Turn
 		var wrote bool
 		answers[i], wrote = next.answer(ask)
 		changed = changed || wrote || (ask.Cost == 0 && ask.Turn && ask.Lease == nil)
-		if a := &answers[i]; a.Granted < ask.Count && a.RetryMicro > 0 {
+		if a := &answers[i]; ask.Order == nil && a.Granted < ask.Count && a.RetryMicro > 0 {
 			if ask.Turn {
 				token = max(token, next.turnOf(ask, a.Band))
 				a.RetryMicro = max(a.RetryMicro, turn)
@@ -118,8 +121,8 @@ const briefMost = 1 << 12
 // for those, and has changed nothing then. The two agree wherever this one answers.
 func (st *State) brief(nowMicro int64, r *Rule, ask Ask) (a Answer, ok bool) {
 	b := &r.Bands[0]
-	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.Bill != 0 || ask.Lease != nil || r.Bands[1].Earn != 0 ||
-		st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.AtMicro > nowMicro || st.Rule != *r {
+	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.Bill != 0 || ask.Lease != nil || ask.Order != nil ||
+		r.Bands[1].Earn != 0 || st.AtMicro > nowMicro || st.isUnusual() || st.Rule != *r {
 		return Answer{}, false
 	}
 	credits, want := b.refill(st.Credits[0], nowMicro-st.AtMicro, b.Full), ask.Cost*b.Worth
@@ -144,6 +147,11 @@ func (st *State) brief(nowMicro int64, r *Rule, ask Ask) (a Answer, ok bool) {
 	return a, true
 }
 
+// isUnusual reports whether there is more to a bucket than its credits.
+func (st *State) isUnusual() bool {
+	return st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.Blocked != 0
+}
+
 // enter brings st to nowMicro and settles whose rule decides. It reports
 // whether that must be kept: the passing of time alone need not.
 func (st *State) enter(nowMicro int64, r *Rule, how domain.Carry) (changed bool) {
@@ -165,6 +173,7 @@ func (st *State) enter(nowMicro int64, r *Rule, how domain.Carry) (changed bool)
 func (st *State) advance(nowMicro int64) (rebased bool) {
 	if st.AtMicro-nowMicro > skewMicro {
 		st.shift(st.AtMicro - nowMicro)
+		st.Blocked = max(st.Blocked-(st.AtMicro-nowMicro)/1000, 0)
 		st.AtMicro = nowMicro
 		return true
 	}
@@ -178,6 +187,9 @@ func (st *State) advance(nowMicro int64) (rebased bool) {
 		st.expire(nowMicro)
 	}
 	st.AtMicro = nowMicro
+	if st.blockedMicro() == 0 {
+		st.Blocked = 0
+	}
 	st.Turn = max(st.Turn-elapsed, 0)
 	switch {
 	case st.Challenged > 0:
@@ -243,6 +255,9 @@ func (st *State) adopt(r *Rule, how domain.Carry) {
 
 func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	switch {
+	case ask.Order != nil:
+		st.obey(ask.Order)
+		return Answer{Granted: 1, Remaining: st.remaining()}, true
 	case ask.Lease != nil:
 		return st.lease(ask)
 	case ask.Bill != 0:
@@ -253,6 +268,8 @@ func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	case ask.Cost == 0:
 		a.Granted = ask.Count
 		a.RetryMicro, a.Band = st.waitFor(1)
+	case st.blockedMicro() > 0:
+		a.RetryMicro, a.Band = st.waitFor(ask.Cost)
 	default:
 		a.Granted = st.take(ask.Cost, ask.Count)
 		if a.Granted < ask.Count {
@@ -300,26 +317,26 @@ func (st *State) remaining() int64 {
 }
 
 // waitFor is the time until tokens are there in all bands, in µs, rounded up,
-// and the first band that takes so long.
+// and the first band that takes so long; or until the bucket is no longer blocked.
 func (st *State) waitFor(tokens int64) (micro int64, band int) {
 	for i := range st.Rule.Count() {
 		if due := st.due(i, tokens*st.Rule.Bands[i].Worth); due > micro {
 			micro, band = due, i
 		}
 	}
-	return micro, band
+	return max(micro, st.blockedMicro()), band
 }
 
 // isFull reports whether st is the same as a bucket that is not there: it is
-// full, no turn is out, nothing is lent and its rule is not contested.
+// full, no turn is out, nothing is lent, it is not blocked and its rule is not contested.
 func (st *State) isFull() bool {
-	return st.Credits == st.Rule.full() && st.Leases == nil && st.Turn == 0 && st.contestedMicro() == 0
+	return st.Credits == st.Rule.full() && st.Leases == nil && st.Blocked == 0 && st.Turn == 0 && st.contestedMicro() == 0
 }
 
 // FullMicro is the time after AtMicro from which st is the same as a bucket that
 // is not there.
 func (st *State) FullMicro() int64 {
-	micro := max(st.Turn, st.contestedMicro())
+	micro := max(st.Turn, st.contestedMicro(), st.blockedMicro())
 	if st.Leases != nil {
 		micro = max(micro, st.Leases.RoomMilli*1000-st.AtMicro)
 	}

@@ -40,6 +40,13 @@ type Leaser interface {
 	Lends()
 }
 
+// An Obeyer is a BucketStore that heeds [bucket.Ask].Order. One that is none must
+// not be given any.
+type Obeyer interface {
+	// Obeys does nothing.
+	Obeys()
+}
+
 // A Binder is a BucketStore in this process: it hands out buckets that decide
 // at once, without I/O, and need no merging of calls.
 type Binder interface {

@@ -44,6 +44,16 @@ func leaseScriptBugs() []mutant {
 		},
 		{"script: any end of a lease is believed", takeScript, ` or one.ends * TENTH > u + 2000 * LIFE`, ``, by},
 		{"script: a turn for a lease is that of one token", takeScript, `local tokens = lease and cost or 1`, `local tokens = 1`, by},
+		{"script: a block is not stored", takeScript, `if blocked > 0 or h[8] then`, `if false then`, by},
+		{"script: a block lets calls through", takeScript, `elseif blocked * 1000 <= u then`, `elseif true then`, by},
+		{"script: a block lends", takeScript, `if count > 0 and blocked * 1000 > u then`, `if false then`, by},
+		{"script: a refusal does not know of the block", takeScript, `retry = max(retry, blocked * 1000 - u)`, `retry = max(retry, 1)`, by},
+		{"script: a full bucket forgets its block", takeScript, ` and blocked == 0
+`, `
+`, by},
+		{"script: a key goes before its block ends", takeScript, `local full_in = max(d, blocked * 1000 - u)`, `local full_in = d`, by},
+		{"script: a grant fills up what is lent", takeScript, `local lent = s and min(s.sum, f[i] / w[i]) or 0`, `local lent = 0`, by},
+		{"script: any block is believed", takeScript, `if blocked < 0 or blocked > BIG / 1000 or blocked`, `if blocked`, by},
 		{"script: the short way takes beside leases", takeScript, `if #h == 6 and h[1]`, `if #h >= 6 and h[1]`, by},
 	}
 }
@@ -61,7 +71,7 @@ func leaseBugs() []mutant {
 			at = end`, `			at += 0`, memory},
 		{
 			"the short way takes beside leases", "domain/bucket/state.go",
-			` || st.Leases != nil || st.AtMicro > nowMicro`, ` || st.AtMicro > nowMicro`,
+			`st.Leases != nil || st.Blocked != 0`, `st.Blocked != 0`,
 			[]string{"./domain/bucket"},
 		},
 		{"a bucket that lends is as good as none", "domain/bucket/state.go", ` && st.Leases == nil && `, ` && `, memory},
@@ -85,6 +95,11 @@ func leaseBugs() []mutant {
 		{"closing keeps what was taken ahead", "fleet/replica.go", `	r.returnLeases(ctx)
 `, ``, fleet},
 		{"a denied lease is asked for by each caller", ahead, `	ln.remember(asked.Rule, 1, out[last])
+`, ``, fleet},
+		{"the short way takes what is blocked", "domain/bucket/state.go", ` || st.Blocked != 0
+`, `
+`, []string{"./fleet"}},
+		{"a denial is remembered after a grant", "fleet/operate.go", `	ln.memo.Store(nil)
 `, ``, fleet},
 		{"a peek does not know of a lease", ahead, `d.Allowed, d.Remaining = left > 0, left
 		return left > 0`, `return false && left > 0`, fleet},

@@ -12,6 +12,7 @@
 --            b  the last bills charged, newest first, "<id>,<id>,…"; absent = none
 --            l  something is lent: "<room>:<until>", no lease may take that many tokens of
 --               the burst before then, Unix ms; absent = nothing, and no room is kept
+--            k  Unix ms until which nothing is granted; absent = it is not blocked
 --            "<start>.<seq>"  of each lease "<tokens>:<end>": what may be unspent until
 --               that tenth of a second of Unix time
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
@@ -27,7 +28,9 @@
 --          it, and there follow the most, negative = the asker takes a turn, 0 = only tell
 --          of leases; start and seq of the lease to be; how many ms it is to live; the seq
 --          of this holder's oldest lease that is not spent; what is left of that one; and
---          1 = its holder has stopped to spend it, so what is left goes back
+--          1 = its holder has stopped to spend it, so what is left goes back;
+--          a count of "o" is an operator's order: there follow how many tokens are added,
+--          and for how many ms nothing is granted, 0 = a block ends, negative = as it is
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
 --          and for each ask: granted, remaining tokens in the band that has the fewest,
@@ -104,16 +107,17 @@ end
 
 local SKEW, TURN, CLAIM, BILLS, BANDS = 5000000, 1000000, 60000000, 8, 4
 local LEASES, LIFE, ROOM, TENTH = 512, 10000, 500, 100000 -- of one bucket; ms, ms, us
+local BLOCK = 315360000000 -- ms, ten years
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local min, max, gmatch = math.min, math.max, string.gmatch
 local args = ARGV
 
 -- PLACES are those of the fields in what decide is given.
-local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7}
+local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7, k = 8}
 
 -- placed puts what is stored in its places; false = there is none.
 local function placed(all)
-  local h = {false, false, false, false, false, false, false, all = all, err = all.err}
+  local h = {false, false, false, false, false, false, false, false, all = all, err = all.err}
   for i = 1, #all, 2 do
     local place = PLACES[all[i]]
     if place then
@@ -394,7 +398,7 @@ local function lending()
     end
     s.live = live
     for i = 1, n do
-      c[i] = max(c[i], min(c[i] + min(back, f[i] / w[i]) * w[i], cap(w[i], f[i], s.sum)))
+      c[i] = max(c[i], min(c[i] + min(back, 2 * f[i] / w[i]) * w[i], cap(w[i], f[i], s.sum)))
     end
     return wrote
   end
@@ -456,7 +460,7 @@ local function lending()
 end
 
 -- write stores a bucket that changed; h is what was there.
-local function write(k, c, u, p, d, x, b, h, full_in, s)
+local function write(k, c, u, p, d, x, b, h, full_in, s, blocked)
   for i = 1, #c do
     c[i] = format('%.0f', c[i])
   end
@@ -477,6 +481,10 @@ local function write(k, c, u, p, d, x, b, h, full_in, s)
   if s then
     rare()
     keep_loan(k, s, h, u)
+  end
+  if blocked > 0 or h[8] then
+    rare()
+    keep(k, 'k', format('%.0f', blocked), '0', h[8])
   end
   redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
 end
@@ -507,6 +515,7 @@ local function decide(k, h)
     wrong = 1
   end
   local c, u, d, x, b, s = copy(f), now, 0, 0, '', nil
+  local blocked = 0
   local there = h[1] or h[2] or h[3]
   if there then
     -- Read with care: another program, or a person, may have written it.
@@ -521,6 +530,10 @@ local function decide(k, h)
       and x >= -CLAIM and x <= CLAIM and x % 1 == 0 and #b <= 200 and not string.find(b, '[^%d,]')) then
       wrong = 1
     end
+    blocked = tonumber(h[8] or 0) or -1
+    if blocked < 0 or blocked > BIG / 1000 or blocked % 1 ~= 0 then
+      wrong = wrong == 0 and 1 or wrong
+    end
     if wrong == 0 and h[7] then
       lending()
       s = read_loan(h.all, h[7], u)
@@ -530,6 +543,7 @@ local function decide(k, h)
   if wrong == 1 and heal then
     there, stored, changed, wrong, s = nil, nil, true, 0, nil
     c, u, d, x, b, h = copy(f), now, 0, 0, '', {err = true}
+    blocked = 0
   end
 
   if wrong ~= 0 then
@@ -545,12 +559,16 @@ local function decide(k, h)
       if s then
         shift(s, -elapsed)
       end
+      blocked = max(blocked - floor(-elapsed / 1000), 0)
       u, changed = now, true -- kept, or the bucket would wait for the clock to come back
     elseif elapsed > 0 then
       if s then
         expire(s, c, u, now, n, e, w, f)
       end
       u = now
+      if blocked * 1000 <= u then
+        blocked = 0
+      end
       d = d > elapsed and d - elapsed or 0
       x = x > 0 and min(x + elapsed, CLAIM) or x < 0 and x - elapsed > -CLAIM and x - elapsed or 0
     end
@@ -562,7 +580,8 @@ local function decide(k, h)
     end
     -- Settle whose numbers decide. A full bucket is as good as none, unless two
     -- are brought: else each time that it is full the other one's burst could be had.
-    if full and d == 0 and (x == 0 or x >= CLAIM) and not (s and (#s.live > 0 or s.till * 1000 > u)) then
+    if full and d == 0 and (x == 0 or x >= CLAIM) and blocked == 0
+      and not (s and (#s.live > 0 or s.till * 1000 > u)) then
       if stored then
         n, e, w, f = mine.n, mine.e, mine.w, mine.f
       end
@@ -592,9 +611,12 @@ local function decide(k, h)
   local token, peeked = 0, not h.err -- of a band that denied; a peek writes nothing, but it heals
   for _ = 1, asks do
     local cost, count = tonumber(args[at]), tonumber(args[at + 1])
-    local lease = not count
+    local lease = args[at + 1] == 'l'
+    local order = args[at + 1] == 'o'
     if lease then
       count = tonumber(args[at + 2])
+    elseif order then
+      count = 1
     end
     local granted, left, retry, band, denied = 0, nil, 0, 1, false
     local turn = count < 0
@@ -602,7 +624,7 @@ local function decide(k, h)
     if turn then
       count = -count
     end
-    if lease or turn or cost ~= 0 or count == 0 then
+    if lease or order or turn or cost ~= 0 or count == 0 then
       peeked = false
     end
     if lease then
@@ -623,7 +645,9 @@ local function decide(k, h)
           lending()
           s = {live = {}, sum = 0, room = 0, till = 0, drop = {}}
         end
-        if same then
+        if count > 0 and blocked * 1000 > u then
+          denied = true
+        elseif same then
           granted = min(same.tokens, count)
         elseif count > 0 then
           granted = lendable(s, c, u, n, w, f, count)
@@ -634,6 +658,19 @@ local function decide(k, h)
             lend(s, c, u, n, w, start, seq, ms, granted)
             changed = true
           end
+        end
+      end
+    elseif order then
+      local more, ms = tonumber(args[at]), tonumber(args[at + 1])
+      at, granted = at + 2, 1
+      if wrong == 0 then
+        changed = true
+        for i = 1, n do
+          local lent = s and min(s.sum, f[i] / w[i]) or 0
+          c[i] = max(c[i], min(c[i] + min(max(more, 0), 2 * f[i] / w[i]) * w[i], f[i] - lent * w[i]))
+        end
+        if ms >= 0 then
+          blocked = ms > 0 and floor((u + 999) / 1000) + min(ms, BLOCK) or 0
         end
       end
     elseif count == 0 then
@@ -653,7 +690,7 @@ local function decide(k, h)
       granted, changed = count, changed or turn
     elseif cost < 0 or cost * w[1] > f[1] then
       retry = -1
-    else
+    elseif blocked * 1000 <= u then
       granted = count
       for i = 1, n do
         granted = c[i] > 0 and min(granted, floor(c[i] / (cost * w[i]))) or 0
@@ -663,7 +700,7 @@ local function decide(k, h)
       end
       changed = changed or granted > 0
     end
-    if not lease then
+    if not lease and not order then
       denied = count ~= 0 and (cost == 0 or granted < count)
     end
     for i = 1, n do
@@ -676,6 +713,9 @@ local function decide(k, h)
       end
       local tokens = c[i] > 0 and floor(c[i] / w[i]) or 0
       left = left and min(left, tokens) or tokens
+    end
+    if wrong == 0 and denied and retry >= 0 and blocked * 1000 > u then
+      retry = max(retry, blocked * 1000 - u)
     end
     if retry > 0 and granted < count then
       if turn then
@@ -694,7 +734,7 @@ local function decide(k, h)
     d, changed = min(d + token, TURN), true
   end
   if changed and not peeked then
-    local full_in = d
+    local full_in = max(d, blocked * 1000 - u)
     for i = 1, n do
       full_in = max(full_in, s and due(s, c[i], u, e[i], w[i], f[i], f[i]) or floor((f[i] - c[i] + e[i] - 1) / e[i]))
     end
@@ -705,7 +745,7 @@ local function decide(k, h)
       full_in = max(full_in, CLAIM - math.abs(x))
     end
     full_in = full_in + u - now -- the clock may have stepped back behind u
-    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s}
+    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s or false, blocked}
   end
 end
 

@@ -147,6 +147,9 @@ func (s *shard) sweep(nowMicro int64) {
 // Lends says that buckets heed asks for leases.
 func (b *buckets) Lends() {}
 
+// Obeys says that buckets heed an operator's orders.
+func (b *buckets) Obeys() {}
+
 // Bind returns the bucket of id under r, to which tokens are carried over like that.
 func (b *buckets) Bind(id port.ID, r bucket.Rule, how domain.Carry) port.BoundBucket {
 	return &bound{store: b, id: id, rule: r, carry: how}

@@ -23,6 +23,9 @@ func (s bucketStore) Shard(id port.ID) uint32 { return s.shard(kindBucket, id) }
 // Lends says that buckets heed asks for leases.
 func (bucketStore) Lends() {}
 
+// Obeys says that buckets heed an operator's orders.
+func (bucketStore) Obeys() {}
+
 // answerNumbers is how many numbers the script answers to an ask.
 const answerNumbers = 4
 
@@ -161,6 +164,8 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 		return append(args, ask.Cost, 0, ask.Bill)
 	case ask.Lease != nil:
 		return appendLease(args, ask)
+	case ask.Order != nil:
+		return append(args, 0, "o", ask.Order.Tokens, ask.Order.BlockMilli)
 	case ask.Count < 1:
 		return append(args, -1, 1) // nonsense, and refused as such
 	case ask.Turn:
@@ -233,7 +238,7 @@ func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, 
 // asked for must never be admitted, and a denial says when to come again.
 func possible(n []int64, ask bucket.Ask) bool {
 	most := max(ask.Count, 0)
-	if ask.Bill != 0 {
+	if ask.Bill != 0 || ask.Order != nil {
 		most = 1
 	}
 	if !within(n[0], most) || !within(n[1], domain.MaxCredits) {

@@ -45,7 +45,7 @@ func (f *fixture) meaning() time.Duration {
 	if len(credits) > 1 {
 		rule = banded(f.t)
 	}
-	st := bucket.State{AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x")}
+	st := bucket.State{AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x"), Blocked: number("k")}
 	for i, c := range credits {
 		st.Credits[i] = parse(c)
 	}
@@ -105,6 +105,7 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 		{"room for a large cost", func(f *fixture) { f.take(leaseOf(1, 5*time.Second)) }, func(f *fixture) {
 			f.take(bucket.Ask{Cost: 9, Count: 1})
 		}},
+		{"a block", nil, func(f *fixture) { f.take(bucket.Ask{Order: &bucket.Order{BlockMilli: 30_000}}) }},
 		{"a debt", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 10, Count: 1, Bill: 1}) }},
 		{"a claim that lost", empty, func(f *fixture) { takeWith(f.t.Context(), f.Store, other, takeOne()) }},
 		{"a claim that lost, and the one that won", empty, func(f *fixture) {

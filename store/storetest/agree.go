@@ -162,6 +162,9 @@ func (tp *tape) take() *operation {
 		if tp.IntN(6) == 0 {
 			in[i].Ask = tp.lease()
 		}
+		if tp.IntN(60) == 0 {
+			in[i].Ask = bucket.Ask{Order: &bucket.Order{Tokens: int64(tp.IntN(20) - 3), BlockMilli: max(int64(tp.IntN(1500)-1000), -1) * int64(tp.IntN(2))}}
+		}
 	}
 	op := &operation{text: fmt.Sprintf("take %s", askText(in)), size: len(in)}
 	op.run = func(t *testing.T, s port.Stores) string {
@@ -188,6 +191,9 @@ func askText(in []port.TakeRequest) string {
 		fmt.Fprintf(&text, "%+v", r)
 		if r.Lease != nil {
 			fmt.Fprintf(&text, " with %+v", *r.Lease)
+		}
+		if r.Order != nil {
+			fmt.Fprintf(&text, " with %+v", *r.Order)
 		}
 	}
 	return text.String()

@@ -60,10 +60,21 @@ func TestBuckets(t *testing.T, newStore Maker) {
 	for _, story := range slices.Concat(takeStories(), bandStories(), carryStories()) {
 		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}
-	if _, lends := newStore(t, newClock().now).Buckets.(port.Leaser); lends {
-		for _, story := range leaseStories() {
-			t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
-		}
+	has := newStore(t, newClock().now).Buckets
+	_, lends := has.(port.Leaser)
+	_, obeys := has.(port.Obeyer)
+	var further []takeStory
+	if lends {
+		further = append(further, leaseStories()...)
+	}
+	if obeys {
+		further = append(further, orderStories()...)
+	}
+	if lends && obeys {
+		further = append(further, blockedLeaseStories()...)
+	}
+	for _, story := range further {
+		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}
 	t.Run("a batch is decided in order", func(t *testing.T) { testBatch(t, newStore) })
 	t.Run("keys are apart", func(t *testing.T) { testKeys(t, newStore) })
