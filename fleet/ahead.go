@@ -59,6 +59,12 @@ func (ln *lane) leased(asked port.TakeRequest, out []port.TakeReply) {
 	ln.remember(asked.Rule, 1, out[last])
 }
 
+// holderNumber is random for each lane: one that was forgotten and is made anew must
+// not take its old leases, which may be about to end, for those it asks for. It is
+// short, since it is stored with each lease; that two of a thousand replicas have the
+// same one for a bucket has a chance of one in two million.
+func (r *Replica) holderNumber() uint64 { return r.random.Uint64N(1<<40-1) + 1 }
+
 // returnLeases gives back what replicas took ahead and did not spend.
 func (r *Replica) returnLeases(ctx context.Context) {
 	r.mu.Lock()

@@ -20,8 +20,8 @@ import (
 // Callers that ask at the same time share one store call, and are decided in
 // the order in which they came. A denial is remembered until asking again is
 // useful, 1 s at most, and answered from memory. Of a policy with Lease, this
-// replica takes tokens ahead and spends them without asking. While the store is out of
-// reach, the policy's Outage decides.
+// replica takes tokens ahead and spends them without asking. While the store is
+// out of reach, the policy's Outage decides.
 //
 // It is safe for concurrent use.
 type Limiter struct {
@@ -348,7 +348,7 @@ func (l *Limiter) newLane(id port.ID) *lane {
 	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(id)}
 	ln.flight.Init(ln.shard.flights, ln)
 	if l.binder == nil && l.Policy().Lease {
-		ln.lease = lease.New(l.replica.start)
+		ln.lease = lease.New(l.replica.holderNumber())
 	}
 	ln.shard.sample.CompareAndSwap(nil, ln)
 	return ln

@@ -3,6 +3,7 @@ package fleet_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -302,6 +303,37 @@ func TestPeekSeesALease(t *testing.T) {
 		before := peek(t, l, "")
 		if after := peek(t, l, ""); !before.Allowed || before != after || before.Remaining == 0 {
 			t.Errorf("%+v, then %+v; want the tokens that are left, and none taken", before, after)
+		}
+	})
+}
+
+// A key that was forgotten here and comes back does not ask for leases by names that
+// it had before: the store may remember those, and their end.
+func TestLeasesOfAForgottenKey(t *testing.T) {
+	onLendingStore(t, func(t *testing.T, s *lendingStore) {
+		p := leased(1000, 1000)
+		p.Keyed = true
+		_, l := s.joins(t, p, 1)
+		use := func(key string) {
+			for range 50 {
+				allow(t, l, key)
+				time.Sleep(time.Millisecond)
+			}
+		}
+		use("a")
+		time.Sleep(975 * time.Millisecond) // its leases have ended here, and not in the store
+		for i := range 3000 {
+			allow(t, l, fmt.Sprint("other", i))
+		}
+		use("a")
+		starts := make(map[uint64]int)
+		for _, r := range s.requests() {
+			if r.Bucket.Key == "a" && r.Lease != nil {
+				starts[r.Lease.ID.Start]++
+			}
+		}
+		if len(starts) != 2 {
+			t.Errorf("asked by the names of %d holders; want two: %v", len(starts), starts)
 		}
 	})
 }

@@ -32,12 +32,16 @@ func (l *Limiter) Reset(ctx context.Context, key string) error {
 	return l.order(ctx, key, bucket.Order{Tokens: domain.MaxCredits})
 }
 
-// Block admits nothing of a key for so long, from a millisecond to ten years: calls
-// are refused and told to come back then. Below a millisecond it ends a block. The
-// bucket fills up meanwhile. Replicas spend what they took ahead, for up to 10 s.
-// Errors are as for Grant.
+// Block admits nothing of a key for so long, in whole milliseconds and up to ten
+// years: calls are refused and told to come back then. 0 ends a block. The bucket
+// fills up meanwhile. Replicas spend what they took ahead, for up to 10 s. Errors are
+// as for Grant, and one for a negative time.
 func (l *Limiter) Block(ctx context.Context, key string, lasting time.Duration) error {
-	return l.order(ctx, key, bucket.Order{BlockMilli: max(lasting.Milliseconds(), 0)})
+	if lasting < 0 {
+		return fmt.Errorf("limit %q: cannot be blocked for %v", l.Policy().Name, lasting)
+	}
+	whole := (lasting + time.Millisecond - 1).Truncate(time.Millisecond)
+	return l.order(ctx, key, bucket.Order{BlockMilli: whole.Milliseconds()})
 }
 
 // order has the store do what an operator wants, and forgets a denial: it may hold

@@ -69,6 +69,13 @@ func TestOrdersThatFail(t *testing.T) {
 		if err := l.Grant(t.Context(), "a", 0); err == nil {
 			t.Error("no token was granted without an error")
 		}
+		if err := l.Block(t.Context(), "a", -1); err == nil {
+			t.Error("blocked for less than no time without an error")
+		}
+		if err := l.Block(t.Context(), "a", 1); err != nil || allow(t, l, "a").RetryAfter != time.Millisecond {
+			t.Errorf("blocked for a ns: %v; want a ms", err)
+		}
+		time.Sleep(time.Millisecond)
 		if err := l.Reset(t.Context(), ""); !errors.Is(err, domain.ErrKeyMissing) {
 			t.Errorf("without a key: %v", err)
 		}

@@ -22,7 +22,6 @@ type Replica struct {
 	clock       clock
 	random      *rand.Rand // safe for concurrent use, as its source is
 	incarnation string
-	start       uint64     // names this replica's leases
 	events      eventQueue // to the listener
 	lines       eventQueue // to the log, which a slow listener must not hold up
 
@@ -74,7 +73,6 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		shards:      make(map[uint32]*shard),
 		pulses:      make(map[*shard]*pulse),
 	}
-	r.start = r.random.Uint64N(1<<startBits-1) + 1
 	r.events = eventQueue{listen: c.OnEvent, log: r.config.Logger, spawn: r.spawn}
 	r.lines = eventQueue{log: r.config.Logger, spawn: r.spawn}
 	if c.Logger != nil {
@@ -87,10 +85,6 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 	}
 	return r, nil
 }
-
-// startBits keeps the names of leases short in the store. That two of a thousand
-// replicas have the same one has a chance of one in two million.
-const startBits = 40
 
 // Config returns the configuration with its defaults filled in.
 func (r *Replica) Config() Config { return r.config }

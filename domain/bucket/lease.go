@@ -17,8 +17,8 @@ const (
 	roomMilli = 500 // room is kept for so long after the denied cost was told to ask again
 )
 
-// A LeaseID names a lease of a bucket. Start is random for each start of a
-// process, so that no two holders have the same; Seq counts from 1.
+// A LeaseID names a lease of a bucket. Start is random for each holder, so that no
+// two have the same, also when a process starts again; Seq counts from 1.
 type LeaseID struct{ Start, Seq uint64 }
 
 // A LeaseAsk makes an Ask one for a lease: tokens that a replica takes ahead, to

@@ -70,8 +70,8 @@ func (a *asked) until() time.Duration {
 	return a.sent + life - life/driftParts - margin
 }
 
-// New returns a holder that has nothing. Start must be another one for each start
-// of a process.
+// New returns a holder that has nothing. No other holder of the bucket, of any time
+// or process, may have the same start.
 func New(start uint64) *Holder { return &Holder{start: start} }
 
 // Take spends cost tokens, if one lease has so many, and says how many are left of
