@@ -40,6 +40,7 @@ func (l *Limiter) Block(ctx context.Context, key string, lasting time.Duration) 
 	if lasting < 0 {
 		return fmt.Errorf("limit %q: cannot be blocked for %v", l.Policy().Name, lasting)
 	}
+	lasting = min(lasting, bucket.MaxBlockMilli*time.Millisecond)
 	whole := (lasting + time.Millisecond - 1).Truncate(time.Millisecond)
 	return l.order(ctx, key, bucket.Order{BlockMilli: whole.Milliseconds()})
 }

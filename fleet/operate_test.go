@@ -76,6 +76,9 @@ func TestOrdersThatFail(t *testing.T) {
 			t.Errorf("blocked for a ns: %v; want a ms", err)
 		}
 		time.Sleep(time.Millisecond)
+		if err := l.Block(t.Context(), "a", 1<<63-1); err != nil || allow(t, l, "a").RetryAfter != 10*365*24*time.Hour {
+			t.Errorf("blocked for ever: %v; want ten years", err)
+		}
 		if err := l.Reset(t.Context(), ""); !errors.Is(err, domain.ErrKeyMissing) {
 			t.Errorf("without a key: %v", err)
 		}
