@@ -36,9 +36,16 @@ func (b bucketEntity) do(atMicro int64, asked any) (entity, any) {
 	return b, out
 }
 
-func (b bucketEntity) equal(other entity) bool { return b == other }
+func (b bucketEntity) equal(other entity) bool {
+	one, two := b.State, other.(bucketEntity).State
+	if !reflect.DeepEqual(one.Leases, two.Leases) {
+		return false
+	}
+	one.Leases, two.Leases = nil, nil
+	return one == two
+}
 
-func (b bucketEntity) String() string { return fmt.Sprintf("%+v", b.State) }
+func (b bucketEntity) String() string { return fmt.Sprintf("%+v, lent %+v", b.State, b.Leases) }
 
 // A breakerEntity is a breaker.
 type breakerEntity struct{ *breaker.Fleet }

@@ -82,6 +82,20 @@ func (w *worker) anAsk() bucket.Ask {
 		a.Cost = 60 // above most bursts
 	case 3: // one that was billed before, perhaps, by another caller too
 		a = bucket.Ask{Cost: w.rng.Int64N(20), Count: 1, Bill: 1 + w.rng.Uint64N(30)}
+	case 4, 5, 6:
+		a = w.aLease()
+	case 7:
+		a = bucket.Ask{Order: &bucket.Order{Tokens: w.rng.Int64N(9), BlockMilli: min(w.rng.Int64N(40)-35, 3)}}
 	}
 	return a
+}
+
+// aLease asks for tokens ahead, as one of few holders who are all workers at once: a
+// store must not mind that they contradict each other.
+func (w *worker) aLease() bucket.Ask {
+	seq := 2 + w.rng.Uint64N(6)
+	return bucket.Ask{Cost: 1 + w.rng.Int64N(2), Count: w.rng.Int64N(9), Turn: w.rng.IntN(3) == 0, Lease: &bucket.LeaseAsk{
+		ID: bucket.LeaseID{Start: 1 + w.rng.Uint64N(3), Seq: seq}, Milli: 1 + w.rng.Int64N(900),
+		Spent: seq - w.rng.Uint64N(2), Left: w.rng.Int64N(5), Sealed: w.rng.IntN(4) == 0,
+	}}
 }
