@@ -95,11 +95,11 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 // turnOf is how long the turn is that a denied ask is given, in µs: the time of a
 // token, or of the tokens that it would lend.
 func (st *State) turnOf(ask Ask, band int) int64 {
-	b, tokens := st.Rule.Bands[band], int64(1)
-	if ask.Lease != nil {
-		tokens = ask.Cost
+	b := st.Rule.Bands[band]
+	if ask.Lease == nil {
+		return b.TokenMicro()
 	}
-	return b.micro(tokens * b.Worth)
+	return b.micro(ask.Cost * b.Worth)
 }
 
 // DecideOne is Decide for one ask.
