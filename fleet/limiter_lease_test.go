@@ -320,20 +320,22 @@ func TestLeasesOfAForgottenKey(t *testing.T) {
 				time.Sleep(time.Millisecond)
 			}
 		}
-		use("a")
-		time.Sleep(975 * time.Millisecond) // its leases have ended here, and not in the store
-		for i := range 3000 {
-			allow(t, l, fmt.Sprint("other", i))
-		}
-		use("a")
-		starts := make(map[uint64]int)
-		for _, r := range s.requests() {
-			if r.Bucket.Key == "a" && r.Lease != nil {
-				starts[r.Lease.ID.Start]++
+		starts := make(map[uint64]bool)
+		// Which keys are looked at, to be forgotten, is chance.
+		for round := 0; round < 30 && len(starts) < 2; round++ {
+			use("a")
+			time.Sleep(975 * time.Millisecond) // its leases have ended here, and not in the store
+			for i := range 2000 {
+				allow(t, l, fmt.Sprint("other", round, " ", i))
+			}
+			for _, r := range s.requests() {
+				if r.Bucket.Key == "a" && r.Lease != nil {
+					starts[r.Lease.ID.Start] = true
+				}
 			}
 		}
-		if len(starts) != 2 {
-			t.Errorf("asked by the names of %d holders; want two: %v", len(starts), starts)
+		if len(starts) < 2 {
+			t.Error("it was never forgotten, or asks by the names that it had")
 		}
 	})
 }
