@@ -2,6 +2,8 @@ package fleet
 
 import (
 	"context"
+	"maps"
+	"slices"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
@@ -12,6 +14,9 @@ import (
 // spend answers a call from tokens that were taken ahead, and lets the lane fly
 // for more before they are at an end. A peek is told what there is.
 func (ln *lane) spend(q demand, d *domain.Decision) bool {
+	if ln.lease.Empty() {
+		return false // before the clock is read: a denial from memory reads it, too
+	}
 	now := ln.limiter.replica.clock.now()
 	if q.cost == 0 {
 		left := ln.lease.Left(now)
@@ -67,14 +72,8 @@ func (r *Replica) holderNumber() uint64 { return r.random.Uint64N(1<<40-1) + 1 }
 
 // returnLeases gives back what replicas took ahead and did not spend.
 func (r *Replica) returnLeases(ctx context.Context) {
-	r.mu.Lock()
-	limiters := make([]*Limiter, 0, len(r.limiters))
-	for _, l := range r.limiters {
-		limiters = append(limiters, l)
-	}
-	r.mu.Unlock()
 	var in []port.TakeRequest
-	for _, l := range limiters {
+	for _, l := range r.everyLimiter() {
 		for _, ln := range l.lending() {
 			set := ln.current()
 			for _, ask := range ln.lease.Seal() {
@@ -92,17 +91,18 @@ func (r *Replica) returnLeases(ctx context.Context) {
 const returnsTogether = 256
 
 // lending are the lanes that may have taken tokens ahead.
-func (l *Limiter) lending() (all []*lane) {
-	if l.binder != nil || !l.settings.Load().policy.Lease {
+func (l *Limiter) lending() []*lane {
+	switch set := l.settings.Load(); {
+	case !l.lends():
 		return nil
-	}
-	if set := l.settings.Load(); !set.policy.Keyed {
+	case !set.policy.Keyed:
 		return []*lane{l.lane(set, "")}
 	}
 	l.lanes.mu.RLock()
 	defer l.lanes.mu.RUnlock()
-	for _, ln := range l.lanes.byKey {
-		all = append(all, ln)
-	}
-	return all
+	return slices.Collect(maps.Values(l.lanes.byKey))
 }
+
+// lends reports whether tokens are taken ahead: where the store is in this process,
+// nothing would be saved by it.
+func (l *Limiter) lends() bool { return l.binder == nil && l.Policy().Lease }

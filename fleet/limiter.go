@@ -347,7 +347,7 @@ func (l *Limiter) lane(set *settings, key string) *lane {
 func (l *Limiter) newLane(id port.ID) *lane {
 	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(id)}
 	ln.flight.Init(ln.shard.flights, ln)
-	if l.binder == nil && l.Policy().Lease {
+	if l.lends() {
 		ln.lease = lease.New(l.replica.holderNumber())
 	}
 	ln.shard.sample.CompareAndSwap(nil, ln)

@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"os"
-	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -26,13 +24,7 @@ import (
 // which they were, never exceeds burst + rate·t (rules L1 and L6). The seeds are
 // those of TestSimulatedFleets.
 func TestSimulatedFleetsLend(t *testing.T) {
-	first, count := uint64(1), uint64(seeds)
-	if more, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEEDS"), 10, 32); err == nil {
-		count = more
-	}
-	if seed, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEED"), 10, 64); err == nil {
-		first, count = seed, 1
-	}
+	first, count, _ := seedsAsked(seeds)
 	var admitted, lent, doubled, lost atomic.Int64
 	t.Run("fleets", func(t *testing.T) {
 		for seed := first; seed < first+count; seed++ {
@@ -211,14 +203,8 @@ func (s *lendingFleet) one(rnd *rand.Rand, limiter *fleet.Limiter) {
 	}
 	d, err := limiter.AllowN(context.Background(), "", cost)
 	if err == nil && d.Allowed {
-		s.meter.admit(s.limit, s.clock.driftedSince(), d.Granted)
+		s.meter.admit(s.limit, s.clock.drifted(), d.Granted)
 	}
-}
-
-// driftedSince is the time since the clock's start, without its steps.
-func (c *storeClock) driftedSince() time.Duration {
-	since := time.Since(c.start)
-	return since + since*time.Duration(c.ppm)/1e6
 }
 
 // A lossyWire loses, delays and doubles what one replica says to the store.

@@ -343,13 +343,12 @@ func TestLeasesOfAForgottenKey(t *testing.T) {
 // Leases are asked for by name, and cannot be changed while they are out.
 func TestLeasesAreAChoice(t *testing.T) {
 	onLendingStore(t, func(t *testing.T, s *lendingStore) {
-		w, l := s.joins(t, leased(1000, 1000), 2)
+		_, l := s.joins(t, leased(1000, 1000), 2)
 		p := leased(1000, 1000)
 		p.Lease = false
 		if err := l.Update(p); !errors.Is(err, domain.ErrInvalidPolicy) {
 			t.Errorf("Update without Lease: %v; want a PolicyError", err)
 		}
-		_ = w
 		s.stores.Buckets = struct{ port.BucketStore }{s.stores.Buckets}
 		plain := join(t, s.stores, fleet.Config{})
 		if _, err := plain.Limiter(leased(1000, 1000)); !errors.Is(err, domain.ErrInvalidPolicy) {

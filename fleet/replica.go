@@ -223,8 +223,8 @@ func (r *Replica) Close(ctx context.Context) error {
 // closed replica does not hold on to its buckets. The parts themselves stay, to be
 // looked at.
 func (r *Replica) forget() {
+	limiters := r.everyLimiter()
 	r.mu.Lock()
-	limiters := slices.Collect(maps.Values(r.limiters))
 	shards := slices.Collect(maps.Values(r.shards))
 	breakers := slices.Collect(maps.Values(r.breakers))
 	r.mu.Unlock()
@@ -239,6 +239,13 @@ func (r *Replica) forget() {
 		b.probe.held = nil
 		b.mu.Unlock()
 	}
+}
+
+// everyLimiter is all limits that were made.
+func (r *Replica) everyLimiter() []*Limiter {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return slices.Collect(maps.Values(r.limiters))
 }
 
 // shutGates sends every Acquire the way on which it is refused.

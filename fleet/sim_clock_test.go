@@ -25,8 +25,13 @@ func (c *storeClock) now() time.Time {
 
 // read requires that c.mu is held.
 func (c *storeClock) read() time.Time {
+	return c.start.Add(c.drifted() + c.step)
+}
+
+// drifted is the time since the clock's start, without its steps.
+func (c *storeClock) drifted() time.Duration {
 	since := time.Since(c.start)
-	return c.start.Add(since + since*time.Duration(c.ppm)/1e6 + c.step)
+	return since + since*time.Duration(c.ppm)/1e6
 }
 
 func (c *storeClock) micro() int64 { return c.now().UnixMicro() }

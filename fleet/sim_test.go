@@ -62,18 +62,11 @@ const seeds = 50
 // TestSimulatedFleetsLend, L13 in store/redis/size_test.go, B6 in
 // breaker_trip_test.go, B9 in store/redis, B11 in domain/breaker. Not there yet: L7, B8, B10, keyed breakers (B12).
 func TestSimulatedFleets(t *testing.T) {
-	first, count := uint64(1), uint64(seeds)
+	usual := uint64(seeds)
 	if raceDetector {
-		count /= 5 // it is ten times slower
+		usual /= 5 // it is ten times slower
 	}
-	more, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEEDS"), 10, 32)
-	onDemand := err == nil
-	if onDemand {
-		count = more
-	}
-	if seed, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEED"), 10, 64); err == nil {
-		first, count = seed, 1
-	}
+	first, count, onDemand := seedsAsked(usual)
 	var all tally
 	t.Run("fleets", func(t *testing.T) {
 		for seed := first; seed < first+count; seed++ {
@@ -90,6 +83,18 @@ func TestSimulatedFleets(t *testing.T) {
 	if count >= seeds {
 		all.wantWild(t, int64(count))
 	}
+}
+
+// seedsAsked is which seeds to play: the usual ones, or what the environment asks for.
+func seedsAsked(usual uint64) (first, count uint64, onDemand bool) {
+	first, count = 1, usual
+	if more, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEEDS"), 10, 32); err == nil {
+		count, onDemand = more, true
+	}
+	if seed, err := strconv.ParseUint(os.Getenv("HOLDFAST_SEED"), 10, 64); err == nil {
+		first, count = seed, 1
+	}
+	return first, count, onDemand
 }
 
 // A seed is a whole story: played again, it is the same to the last store call.

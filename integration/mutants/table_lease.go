@@ -48,11 +48,9 @@ func leaseScriptBugs() []mutant {
 		{"script: a block lets calls through", takeScript, `elseif blocked * 1000 <= u then`, `elseif true then`, by},
 		{"script: a block lends", takeScript, `if count > 0 and blocked * 1000 > u then`, `if false then`, by},
 		{"script: a refusal does not know of the block", takeScript, `retry = max(retry, blocked * 1000 - u)`, `retry = max(retry, 1)`, by},
-		{"script: a full bucket forgets its block", takeScript, ` and blocked == 0
-`, `
-`, by},
+		{"script: a full bucket forgets its block", takeScript, ` and blocked == 0 and not lends`, ` and not lends`, by},
 		{"script: a key goes before its block ends", takeScript, `local full_in = max(d, blocked * 1000 - u)`, `local full_in = d`, by},
-		{"script: a grant fills up what is lent", takeScript, `local lent = s and min(s.sum, f[i] / w[i]) or 0`, `local lent = 0`, by},
+		{"script: a grant fills up what is lent", takeScript, `max(more, 0), s and s.sum or 0)`, `max(more, 0), 0)`, by},
 		{"script: any block is believed", takeScript, `if blocked < 0 or blocked > BIG / 1000 or blocked`, `if blocked`, by},
 		{"script: the short way takes beside leases", takeScript, `if #h == 6 and h[1]`, `if #h >= 6 and h[1]`, by},
 	}

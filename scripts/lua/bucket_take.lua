@@ -268,6 +268,31 @@ local function rare()
   end
 end
 
+-- cap: up to how many credits a band is refilled beside tokens that are lent.
+local function cap(w, f, lent)
+  return f - min(lent, f / w) * w
+end
+
+-- give_back adds tokens to each band, as far as there is room beside those that are lent.
+local function give_back(c, n, w, f, tokens, lent)
+  for i = 1, n do
+    local back = min(tokens, 2 * f[i] / w[i]) * w[i] -- from the deepest debt to a full bucket
+    c[i] = max(c[i], min(c[i] + back, cap(w[i], f[i], lent)))
+  end
+end
+
+-- lends: whether a bucket lends something at u, or keeps room.
+local function lends(s, u)
+  return s and (#s.live > 0 or s.till * 1000 > u)
+end
+
+-- sort puts the leases that end first before the others.
+local function sort(live)
+  table.sort(live, function(one, other)
+    return one.ends < other.ends
+  end)
+end
+
 -- lending makes the functions for what buckets lend. A loan s is the leases of a bucket:
 -- live, those that end first before the others, their tokens in sum, the room that is
 -- kept until, and drop, the fields of those that ended. A lease that changed is marked.
@@ -299,15 +324,8 @@ local function lending()
     if s.sum > MAX or #s.live > LEASES then
       return nil
     end
-    table.sort(s.live, function(one, other)
-      return one.ends < other.ends
-    end)
+    sort(s.live)
     return s
-  end
-
-  -- cap: up to how many credits a band is refilled beside tokens that are lent.
-  local function cap(w, f, lent)
-    return f - min(lent, f / w) * w
   end
 
   -- refill: what c are after so many µs, if there is room for so many.
@@ -397,9 +415,7 @@ local function lending()
       end
     end
     s.live = live
-    for i = 1, n do
-      c[i] = max(c[i], min(c[i] + min(back, 2 * f[i] / w[i]) * w[i], cap(w[i], f[i], s.sum)))
-    end
+    give_back(c, n, w, f, back, s.sum)
     return wrote
   end
 
@@ -429,9 +445,7 @@ local function lending()
     end
     s.live[#s.live + 1] = one
     s.sum = s.sum + tokens
-    table.sort(s.live, function(a, b)
-      return a.ends < b.ends
-    end)
+    sort(s.live)
   end
 
   -- make_room keeps leases from taking the place of a cost that was denied and does not
@@ -454,8 +468,7 @@ local function lending()
         redis.call('HSET', KEYS[k], one.name, format('%.0f:%.0f', one.tokens, one.ends))
       end
     end
-    local lends = #s.live > 0 or s.till * 1000 > u
-    keep(k, 'l', lends and format('%.0f:%.0f', s.room, s.till) or '', '', h[7])
+    keep(k, 'l', lends(s, u) and format('%.0f:%.0f', s.room, s.till) or '', '', h[7])
   end
 end
 
@@ -580,8 +593,7 @@ local function decide(k, h)
     end
     -- Settle whose numbers decide. A full bucket is as good as none, unless two
     -- are brought: else each time that it is full the other one's burst could be had.
-    if full and d == 0 and (x == 0 or x >= CLAIM) and blocked == 0
-      and not (s and (#s.live > 0 or s.till * 1000 > u)) then
+    if full and d == 0 and (x == 0 or x >= CLAIM) and blocked == 0 and not lends(s, u) then
       if stored then
         n, e, w, f = mine.n, mine.e, mine.w, mine.f
       end
@@ -596,7 +608,7 @@ local function decide(k, h)
       n, e, w, f = mine.n, mine.e, mine.w, mine.f
       local lent = s and s.sum or 0
       for i = 1, n do
-        c[i] = min(c[i], f[i] - min(lent, f[i] / w[i]) * w[i])
+        c[i] = min(c[i], cap(w[i], f[i], lent))
       end
     else
       foreign, p = 1, h[3]
@@ -665,10 +677,7 @@ local function decide(k, h)
       at, granted = at + 2, 1
       if wrong == 0 then
         changed = true
-        for i = 1, n do
-          local lent = s and min(s.sum, f[i] / w[i]) or 0
-          c[i] = max(c[i], min(c[i] + min(max(more, 0), 2 * f[i] / w[i]) * w[i], f[i] - lent * w[i]))
-        end
+        give_back(c, n, w, f, max(more, 0), s and s.sum or 0)
         if ms >= 0 then
           blocked = ms > 0 and floor((u + 999) / 1000) + min(ms, BLOCK) or 0
         end

@@ -74,6 +74,10 @@ func (a *asked) until() time.Duration {
 // or process, may have the same start.
 func New(start uint64) *Holder { return &Holder{start: start} }
 
+// Empty reports whether there is nothing to spend, as far as can be seen without the
+// time.
+func (h *Holder) Empty() bool { return h.current.Load() == nil }
+
 // Take spends cost tokens, if one lease has so many, and says how many are left of
 // it. Fetch says that it is time to ask for more: to one caller at a time.
 func (h *Holder) Take(now time.Duration, cost int64) (left int64, taken, fetch bool) {
