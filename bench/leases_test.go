@@ -12,7 +12,6 @@ import (
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
-	"github.com/holdfast-go/holdfast/internal/redisserver"
 	redisstore "github.com/holdfast-go/holdfast/store/redis"
 )
 
@@ -25,16 +24,7 @@ func BenchmarkLeases(b *testing.B) {
 	const replicas, long = 8, time.Second
 	for _, perSecond := range []int{100, 1000, 10_000} {
 		b.Run(fmt.Sprintf("limit=%d", perSecond), func(b *testing.B) {
-			server, err := redisserver.Start(context.Background(), redisserver.Config{})
-			if err != nil {
-				b.Skip(err)
-			}
-			b.Cleanup(func() { _ = server.Stop() })
-			connect := func() *redis.Client {
-				client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 64})
-				b.Cleanup(func() { _ = client.Close() })
-				return client
-			}
+			connect := serve(b)
 			rig := &rig{client: connect()}
 			ours, theirs := make([]*fleet.Limiter, replicas), make([]*redis_rate.Limiter, replicas)
 			for i := range replicas {
@@ -86,14 +76,7 @@ func lender(b *testing.B, client *redis.Client, perSecond, replicas int) *fleet.
 //
 //	go test -run '^$' -bench Leased
 func BenchmarkLeased(b *testing.B) {
-	server, err := redisserver.Start(context.Background(), redisserver.Config{})
-	if err != nil {
-		b.Skip(err)
-	}
-	b.Cleanup(func() { _ = server.Stop() })
-	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
-	b.Cleanup(func() { _ = client.Close() })
-	l := lender(b, client, plenty, 1)
+	l := lender(b, serve(b)(), plenty, 1)
 	b.ReportAllocs()
 	for b.Loop() {
 		if d, err := l.Allow(context.Background(), ""); err != nil || !d.Allowed {

@@ -28,16 +28,7 @@ type rig struct {
 // newRig makes a rig for a limit of so many tokens a second, and as many at once.
 func newRig(b testing.TB, perSecond int, keyed bool) *rig {
 	b.Helper()
-	server, err := redisserver.Start(context.Background(), redisserver.Config{})
-	if err != nil {
-		b.Skip(err)
-	}
-	b.Cleanup(func() { _ = server.Stop() })
-	connect := func() *redis.Client {
-		client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 64})
-		b.Cleanup(func() { _ = client.Close() })
-		return client
-	}
+	connect := serve(b)
 	r := &rig{client: connect(), limit: redis_rate.PerSecond(perSecond)}
 	r.rate = redis_rate.NewLimiter(connect())
 	replica, err := fleet.Join(redisstore.New(connect(), "bench", redisstore.Options{}).Stores(), fleet.Config{StoreTimeout: 2 * time.Second})
@@ -52,6 +43,21 @@ func newRig(b testing.TB, perSecond int, keyed bool) *rig {
 		b.Fatal(err)
 	}
 	return r
+}
+
+// serve starts a Redis, and returns how to connect to it: all clients are the same.
+func serve(b testing.TB) (connect func() *redis.Client) {
+	b.Helper()
+	server, err := redisserver.Start(context.Background(), redisserver.Config{})
+	if err != nil {
+		b.Skip(err)
+	}
+	b.Cleanup(func() { _ = server.Stop() })
+	return func() *redis.Client {
+		client := redis.NewClient(&redis.Options{Addr: server.Addr(), PoolSize: 64})
+		b.Cleanup(func() { _ = client.Close() })
+		return client
+	}
 }
 
 func (r *rig) theirs(key func(caller, n int) string) decider {
