@@ -893,6 +893,7 @@ func TestDebtsOfSingleLostReplies(t *testing.T) {
 		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerHour(1).WithBurst(100), Outage: domain.OutageOpen, Keyed: true})
 		allow(t, l, "a")
 		allow(t, l, "b")
+		synctest.Wait() // its first beat is no third reply that is lost
 		store.set(isBroken)
 		allow(t, l, "a")
 		allow(t, l, "a")
