@@ -31,12 +31,15 @@ func (v *fleetView) closed() bool { return v.state == domain.StateClosed || v.de
 // the store does not answer, the local layer decides alone; a store that is down
 // is tried, for later calls.
 func (b *Breaker) warm(ctx context.Context, budget *Budget) {
+	left := budget.left(b.replica.config.StoreTimeout)
+	b.mu.Lock()
+	// Asked under the lock: a read whose failure brings the store down has told
+	// that before it lets the next one begin.
 	if !b.shard.health.Up() {
+		b.mu.Unlock()
 		b.shard.try(b.look)
 		return
 	}
-	left := budget.left(b.replica.config.StoreTimeout)
-	b.mu.Lock()
 	if b.fleet.fresh || left <= 0 {
 		b.mu.Unlock()
 		return
