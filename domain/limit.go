@@ -133,8 +133,8 @@ func (o Outage) String() string {
 	}
 }
 
-// RateLimit admits calls while its limit has tokens and refuses the others at
-// once with a [*RateLimitedError]. All replicas whose store is the same share
+// RateLimit admits calls while its limit has tokens and refuses the others with a
+// [*RateLimitedError]: at once, or those that would wait longer than MaxWait. All replicas whose store is the same share
 // the limit of one Name.
 type RateLimit struct {
 	// Name identifies the limit in the fleet, whatever its numbers: 1 to 64
@@ -154,6 +154,11 @@ type RateLimit struct {
 	// Carry is what becomes of the tokens that are there when the numbers
 	// change. Defaults to CarryProportion.
 	Carry Carry
+	// MaxWait is how long a call may wait for its tokens, in the fleet's queue; one
+	// that would wait longer is refused at once. 0, the default, refuses at once
+	// what has no tokens; Limiter.Wait then waits as long as its caller does. Must
+	// not be negative, nor above an hour. It needs a store with queues.
+	MaxWait time.Duration
 	// Shadow tries the limit out: it decides and charges as ever, and refuses
 	// nothing. See Decision.Shadowed.
 	Shadow bool
@@ -171,9 +176,9 @@ type RateLimit struct {
 	Version int64
 }
 
-// Validate reports an ill-formed Name, an unknown Outage or Carry, a negative
-// Version, what [Limit.Validate] reports, and bands out of order. A missing Name is valid here; it is
-// refused where there is no guard to take it from.
+// Validate reports an ill-formed Name, an unknown Outage or Carry, a MaxWait or a
+// Version out of range, what [Limit.Validate] reports, and bands out of order. A
+// missing Name is valid here; it is refused where there is no guard to take it from.
 func (r RateLimit) Validate() error {
 	if err := optionalName(kindRateLimit, r.Name); err != nil {
 		return err
@@ -183,6 +188,8 @@ func (r RateLimit) Validate() error {
 		return invalid(kindRateLimit, "Outage", "is unknown")
 	case r.Carry > CarryReset:
 		return invalid(kindRateLimit, "Carry", "is unknown")
+	case r.MaxWait < 0 || r.MaxWait > MaxWait:
+		return invalid(kindRateLimit, "MaxWait", "must be between 0 and an hour")
 	case r.Version < 0 || r.Version > maxVersion:
 		return invalid(kindRateLimit, "Version", "must be between 0 and 2^53-1")
 	}
@@ -191,6 +198,9 @@ func (r RateLimit) Validate() error {
 	}
 	return r.Also.validate(kindRateLimit, r.Limit)
 }
+
+// MaxWait is the longest that anybody waits for tokens.
+const MaxWait = time.Hour
 
 // maxVersion is the largest integer that a Lua number holds exactly.
 const maxVersion = 1<<53 - 1
@@ -218,6 +228,7 @@ func (r RateLimit) String() string {
 	if r.Carry != CarryProportion {
 		f.text("carry", r.Carry.String())
 	}
+	f.duration("max_wait", r.MaxWait)
 	f.flag("shadow", r.Shadow)
 	f.flag("lease", r.Lease)
 	f.int("version", r.Version)

@@ -27,6 +27,7 @@ func TestPolicyText(t *testing.T) {
 		"rate_limit(5/s, carry=tokens)":      hold.RateLimit{Limit: hold.PerSecond(5), Carry: hold.CarryTokens},
 		"rate_limit(5/s, carry=reset)":       hold.RateLimit{Limit: hold.PerSecond(5), Carry: hold.CarryReset},
 		"rate_limit(5/s, lease=true)":        hold.RateLimit{Limit: hold.PerSecond(5), Lease: true},
+		"rate_limit(5/s, max_wait=2s)":       hold.RateLimit{Limit: hold.PerSecond(5), MaxWait: 2 * time.Second},
 		"rate_limit(5/s, shadow=true)":       hold.RateLimit{Limit: hold.PerSecond(5), Shadow: true},
 		"rate_limit(5/m)":                    hold.RateLimit{Limit: hold.PerMinute(5)},
 		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},

@@ -103,6 +103,9 @@ func TestValidateRateLimit(t *testing.T) {
 		{"an unknown carry", hold.RateLimit{Limit: hold.PerSecond(1), Carry: 3}, "Carry"},
 		{"an unknown outage", hold.RateLimit{Limit: hold.PerSecond(1), Outage: 3}, "Outage"},
 		{"a negative version", hold.RateLimit{Limit: hold.PerSecond(1), Version: -1}, "Version"},
+		{"a negative wait", hold.RateLimit{Limit: hold.PerSecond(1), MaxWait: -1}, "MaxWait"},
+		{"the longest wait", hold.RateLimit{Limit: hold.PerSecond(1), MaxWait: hold.MaxWait}, ""},
+		{"a wait above an hour", hold.RateLimit{Limit: hold.PerSecond(1), MaxWait: hold.MaxWait + 1}, "MaxWait"},
 		{"a version beyond a float", hold.RateLimit{Limit: hold.PerSecond(1), Version: 1 << 53}, "Version"},
 	} {
 		t.Run(tt.name, func(t *testing.T) {

@@ -92,10 +92,15 @@ const returnsTogether = 256
 
 // lending are the lanes that may have taken tokens ahead.
 func (l *Limiter) lending() []*lane {
-	switch set := l.settings.Load(); {
-	case !l.lends():
+	if !l.lends() {
 		return nil
-	case !set.policy.Keyed:
+	}
+	return l.everyLane()
+}
+
+// everyLane is all lanes that this replica keeps.
+func (l *Limiter) everyLane() []*lane {
+	if set := l.settings.Load(); !set.policy.Keyed {
 		return []*lane{l.lane(set, "")}
 	}
 	l.lanes.mu.RLock()

@@ -9,14 +9,18 @@ import (
 // of which are granted. Callers who ask the same are decided in one request.
 type demand struct {
 	cost  int64
-	times int64 // at least 1; more are taken in part
+	times int64   // at least 1; more are taken in part
+	wait  *waiter // nil: it does not wait, and neither is it told apart from another
 }
 
 // whole is one call of that cost, all or none.
-func whole(cost int64) demand { return demand{cost, 1} }
+func whole(cost int64) demand { return demand{cost: cost, times: 1} }
 
 // ask asks for callers who want the same.
 func (q demand) ask(callers int) bucket.Ask {
+	if q.wait != nil {
+		return bucket.Ask{Cost: q.cost, Count: 1, WaitMicro: q.wait.micro}
+	}
 	return bucket.Ask{Cost: q.cost, Count: q.times * int64(callers), Turn: q.cost > 0}
 }
 

@@ -25,8 +25,10 @@ type lane struct {
 
 	memo atomic.Pointer[memo] // nil: no denial is remembered
 
-	mu    sync.Mutex
-	local outageShare
+	mu      sync.Mutex
+	local   outageShare
+	queue   queue
+	returns returns
 }
 
 // A memo is a denial remembered: until then, costs from that one on are denied
@@ -92,7 +94,8 @@ func (ln *lane) idle() bool {
 		return false
 	}
 	ln.mu.Lock()
-	owing := !ln.local.empty()
+	ln.queue.sweep(ln.limiter.replica.clock.now())
+	owing := !ln.local.empty() || len(ln.queue.spots) > 0 || ln.returns.sending
 	ln.mu.Unlock()
 	return !owing && ln.flight.Idle()
 }

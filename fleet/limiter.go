@@ -53,6 +53,9 @@ func newLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
 	if _, lends := r.stores.Buckets.(port.Leaser); p.Lease && !lends {
 		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Lease", Reason: "needs a store that lends"}
 	}
+	if _, queues := r.stores.Buckets.(port.Queuer); p.MaxWait > 0 && !queues {
+		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "MaxWait", Reason: "needs a store with queues"}
+	}
 	l := &Limiter{replica: r}
 	l.binder, _ = r.stores.Buckets.(port.Binder)
 	set, err := l.compile(p)
@@ -146,7 +149,7 @@ func (l *Limiter) AllowN(ctx context.Context, key string, cost int64) (d domain.
 // it grants: see Decision.Granted. It is allowed when that is one or more. Below 1
 // most is misuse; above the burst it is as good as that. Errors are as for AllowN.
 func (l *Limiter) AllowUpTo(ctx context.Context, key string, most int64) (d domain.Decision, err error) {
-	err = l.ask(ctx, key, demand{1, most}, nil, &d)
+	err = l.ask(ctx, key, demand{cost: 1, times: most}, nil, &d)
 	if !d.Allowed {
 		err = l.shadowed(ctx, &d, err)
 	}

@@ -62,8 +62,9 @@ func byFlights(s port.Stores) port.Stores {
 // flown is a store that lends, and is somewhere else.
 type flown struct{ port.BucketStore }
 
-func (flown) Lends() {}
-func (flown) Obeys() {}
+func (flown) Lends()  {}
+func (flown) Obeys()  {}
+func (flown) Queues() {}
 
 // onMiniredis is a store on a server without a socket, for a bubble.
 func onMiniredis(t *testing.T) (port.Stores, *miniredis.Miniredis) {
@@ -175,8 +176,9 @@ func (f *faulty) through(ctx context.Context, execute func()) error {
 
 type faultyBuckets struct{ *faulty }
 
-func (faultyBuckets) Lends() {}
-func (faultyBuckets) Obeys() {}
+func (faultyBuckets) Lends()  {}
+func (faultyBuckets) Obeys()  {}
+func (faultyBuckets) Queues() {}
 
 func (f faultyBuckets) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	f.asked.Add(1)

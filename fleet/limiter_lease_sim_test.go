@@ -18,31 +18,39 @@ import (
 	"github.com/holdfast-go/holdfast/store/memory"
 )
 
-// TestSimulatedFleetsLend plays fleets that take tokens ahead through lost, late
+// TestSimulatedFleetsLend plays fleets that take tokens ahead, wait for them, leave the
+// queue and settle what they reserved, through lost, late
 // and doubled messages, crashes, restarts, bursts and silence, a store whose clock
 // is off by up to 1 % and steps back. What callers were admitted, in the order in
-// which they were, never exceeds burst + rate·t (rules L1 and L6). The seeds are
+// which they were, never exceeds burst + rate·t, and where costs are settled, counted at the
+// store's decisions, less what was given back (rules L1, L6 and L7). The seeds are
 // those of TestSimulatedFleets.
 func TestSimulatedFleetsLend(t *testing.T) {
 	first, count, _ := seedsAsked(seeds)
-	var admitted, lent, doubled, lost atomic.Int64
+	var admitted, lent, doubled, lost, waited, settled atomic.Int64
 	t.Run("fleets", func(t *testing.T) {
 		for seed := first; seed < first+count; seed++ {
 			t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 				t.Parallel()
 				s := lendAndSpend(t, seed, false)
-				if worst := s.meter.worst; worst > 0 {
-					t.Errorf("seed %d: %v tokens above burst + rate·t", seed, worst)
+				worst := s.meter.worst
+				if s.settles {
+					worst = s.book.worst(s.limit)
+				}
+				if worst > 0 {
+					t.Errorf("seed %d, settles %v: %v tokens above burst + rate·t", seed, s.settles, worst)
 				}
 				admitted.Add(s.meter.admitted)
 				lent.Add(s.lent.Load())
 				doubled.Add(s.doubled.Load())
 				lost.Add(s.lost.Load())
+				waited.Add(s.waited.Load())
+				settled.Add(s.settled.Load())
 			})
 		}
 	})
-	t.Logf("%d fleets: %d tokens admitted, %d lent, %d calls doubled, %d lost", count, admitted.Load(), lent.Load(), doubled.Load(), lost.Load())
-	if n := int64(count); n >= seeds && (admitted.Load() < 1000*n || lent.Load() < admitted.Load()/10 || doubled.Load() < 10*n || lost.Load() < 10*n) {
+	t.Logf("%d fleets: %d tokens admitted, %d lent, %d calls doubled, %d lost, %d waited, %d tokens given back", count, admitted.Load(), lent.Load(), doubled.Load(), lost.Load(), waited.Load(), settled.Load())
+	if n := int64(count); n >= seeds && (admitted.Load() < 1000*n || lent.Load() < admitted.Load()/40 || doubled.Load() < 10*n || lost.Load() < 10*n || waited.Load() < 10*n || settled.Load() < 10*n) {
 		t.Error("the fleets are too tame")
 	}
 }
@@ -69,11 +77,14 @@ type lendingFleet struct {
 	clock   *storeClock
 	store   port.Stores
 	naive   bool
+	waits   bool      // some callers do
+	settles bool      // and costs turn out to be less; then nothing is taken ahead, and the store's book counts
+	book    storeBook // what the store decided
 	demand  []phase
 	meter   leaseMeter
 	running sync.WaitGroup
 
-	lent, doubled, lost atomic.Int64
+	lent, doubled, lost, waited, settled atomic.Int64
 }
 
 // A phase is how much callers want, as a part of the limit, until then.
@@ -105,6 +116,7 @@ func (s *lendingFleet) now() phase {
 // A leaseMeter is a bucket by itself: what is admitted fills it, and it leaks.
 type leaseMeter struct {
 	mu       sync.Mutex
+	late     time.Duration // what the store decided comes up to so much later
 	level    float64
 	at       time.Duration
 	worst    float64
@@ -119,7 +131,7 @@ func (m *leaseMeter) admit(l domain.Limit, at time.Duration, tokens int64) {
 	m.level = max(m.level-rate*float64(at-m.at), 0) + float64(tokens)
 	m.at = at
 	m.admitted += tokens
-	seen := rate * float64(longestLeg) // what the store decided comes up to so much later
+	seen := rate * float64(m.late)
 	if over := m.level - float64(l.Burst) - seen; over > 1e-6 {
 		m.worst = max(m.worst, over)
 	}
@@ -136,6 +148,11 @@ func lendAndSpend(t *testing.T, seed uint64, naive bool) *lendingFleet {
 		replicas := 1 + rnd.IntN(8)
 		rate := []int64{10, 100, 1000}[rnd.IntN(3)]
 		s.limit = domain.PerSecond(rate).WithBurst(int64(replicas)*4 + rnd.Int64N([]int64{rate, rate, 2 * rate}[rnd.IntN(3)]/[]int64{1, 4, 10}[rnd.IntN(3)]))
+		s.waits = oneIn(rnd, 2) && !naive
+		s.settles = s.waits && oneIn(rnd, 2)
+		if s.meter.late = longestLeg; s.waits {
+			s.meter.late += longestWait / 50
+		}
 		if oneIn(rnd, 10) {
 			replicas = 50
 			s.limit.Burst += 200
@@ -166,22 +183,24 @@ func (s *lendingFleet) life(t *testing.T, seed, name uint64, replicas int, long 
 			t.Error(err)
 			return
 		}
-		limiter, err := replica.Limiter(domain.RateLimit{Name: "shared", Limit: s.limit, Lease: true, Outage: domain.OutageClosed})
+		limiter, err := replica.Limiter(domain.RateLimit{Name: "shared", Limit: s.limit, Lease: !s.settles, Outage: domain.OutageClosed})
 		if err != nil {
 			t.Error(err)
 			return
 		}
 		until := time.Now().Add(min(between(rnd, time.Second, long), time.Until(end)))
-		s.call(rnd, limiter, replicas, until)
+		var waits sync.WaitGroup
+		s.call(rnd, limiter, replicas, until, &waits)
 		wire.cut.Store(oneIn(rnd, 2)) // it crashes: nothing that it holds goes back
 		if err := replica.Close(context.Background()); err != nil {
 			t.Error(err)
 		}
+		waits.Wait()
 	}
 }
 
 // call calls as often as there is demand.
-func (s *lendingFleet) call(rnd *rand.Rand, limiter *fleet.Limiter, replicas int, until time.Time) {
+func (s *lendingFleet) call(rnd *rand.Rand, limiter *fleet.Limiter, replicas int, until time.Time, waits *sync.WaitGroup) {
 	for time.Now().Before(until) {
 		p := s.now()
 		pause := time.Until(p.until)
@@ -190,6 +209,10 @@ func (s *lendingFleet) call(rnd *rand.Rand, limiter *fleet.Limiter, replicas int
 		}
 		time.Sleep(min(max(pause, 100*time.Microsecond), time.Until(until)))
 		if p.want > 0 {
+			if s.waits && oneIn(rnd, 8) {
+				s.wait(rnd, limiter, waits)
+				continue
+			}
 			s.one(rnd, limiter)
 		}
 	}
@@ -207,6 +230,41 @@ func (s *lendingFleet) one(rnd *rand.Rand, limiter *fleet.Limiter) {
 	}
 }
 
+// wait reserves tokens and waits for them, for a while, and gives some back.
+func (s *lendingFleet) wait(rnd *rand.Rand, limiter *fleet.Limiter, waits *sync.WaitGroup) {
+	cost := int64(1)
+	if oneIn(rnd, 10) {
+		cost = 1 + rnd.Int64N(s.limit.Burst)
+	}
+	atMost, leaves := between(rnd, 0, longestWait), time.Duration(0)
+	if oneIn(rnd, 3) {
+		leaves = between(rnd, 0, time.Second)
+	}
+	back, late := rnd.Int64N(cost+1), between(rnd, 0, time.Second)
+	waits.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), atMost)
+		defer cancel()
+		r, err := limiter.Reserve(ctx, "", cost)
+		if err != nil {
+			return
+		}
+		if r.Delay() > 0 {
+			s.waited.Add(1)
+		}
+		if leaves > 0 {
+			time.AfterFunc(leaves, cancel)
+		}
+		if r.Wait(ctx) != nil {
+			return
+		}
+		s.meter.admit(s.limit, s.clock.drifted(), cost)
+		time.Sleep(late)
+		if s.settles && r.Settle(context.Background(), cost-back) == nil {
+			s.settled.Add(back)
+		}
+	})
+}
+
 // A lossyWire loses, delays and doubles what one replica says to the store.
 type lossyWire struct {
 	fleet *lendingFleet
@@ -218,6 +276,13 @@ type lossyWire struct {
 
 // Lends says that the store behind it does.
 func (w *lossyWire) Lends() {}
+
+// Queues says that the store behind it has queues.
+func (w *lossyWire) Queues() {}
+
+// longestWait is how long somebody waits at most; clocks that differ by 1 % make up to a
+// fiftieth of it, since a replica waits longer for fear of that.
+const longestWait = 2 * time.Second
 
 // longestLeg is how long a message is under way at most.
 const longestLeg = 5 * time.Millisecond
@@ -264,12 +329,16 @@ func (w *lossyWire) Take(_ context.Context, in []port.TakeRequest, out []port.Ta
 	}
 }
 
-// leasesOf are the asks for leases: a store does not execute a take so late (L4).
+// leasesOf are the asks for leases, and returns: a store does not execute a take so
+// late (L4).
 func leasesOf(in []port.TakeRequest) (leases []port.TakeRequest) {
 	for _, r := range in {
 		if r.Lease != nil {
 			told := *r.Lease
 			r.Lease = &told
+			leases = append(leases, r)
+		}
+		if r.Return != nil {
 			leases = append(leases, r)
 		}
 	}
@@ -298,5 +367,6 @@ func (w *lossyWire) execute(in []port.TakeRequest, out []port.TakeReply) {
 		if in[i].Lease != nil {
 			w.fleet.lent.Add(out[i].Granted)
 		}
+		w.fleet.book.note(w.fleet.clock.drifted(), in[i].Ask, &out[i])
 	}
 }

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
 )
@@ -29,7 +28,7 @@ func (l *Limiter) Grant(ctx context.Context, key string, tokens int64) error {
 // Reset fills a key's bucket in every band and ends a block, as Grant does. Tokens
 // that replicas took ahead stay theirs.
 func (l *Limiter) Reset(ctx context.Context, key string) error {
-	return l.order(ctx, key, bucket.Order{Tokens: domain.MaxCredits})
+	return l.order(ctx, key, bucket.Order{Tokens: bucket.Refill})
 }
 
 // Block admits nothing of a key for so long, in whole milliseconds and up to ten

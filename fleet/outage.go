@@ -93,6 +93,23 @@ func (ln *lane) owe(cost int64) {
 	ln.local.debt += cost
 }
 
+// settleLocal gives back tokens that were admitted without the store, as far as they
+// are on no bill yet, or below 0 charges more.
+func (ln *lane) settleLocal(back int64) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if back < 0 {
+		ln.owe(-back)
+		return
+	}
+	o := &ln.local
+	if o.debt > 0 {
+		if o.debt -= min(back, o.debt-o.billed); o.debt == 0 {
+			ln.shard.owes(ln, false)
+		}
+	}
+}
+
 // bill returns what the lane owes, at most what the largest band holds. A bill
 // whose reply was lost is sent again under its number, so that it is paid once.
 func (o *outageShare) bill(ln *lane, rule bucket.Rule) (id uint64, tokens int64, owing bool) {

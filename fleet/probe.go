@@ -237,7 +237,7 @@ func (b *Breaker) sendSettle(ctx context.Context, ask port.ProbeRequest, epoch u
 		cancel()
 		b.shard.record(out[0].View.Err)
 		b.settledProbe(out[0].View)
-		if out[0].View.Err == nil || try == settleTries || !b.sleep(ctx, pause/2+b.replica.jitter(pause/2)) || b.moved(epoch) {
+		if out[0].View.Err == nil || try == settleTries || !b.replica.sleep(ctx, pause/2+b.replica.jitter(pause/2)) || b.moved(epoch) {
 			return
 		}
 		pause *= 2
@@ -272,16 +272,4 @@ func (b *Breaker) moved(epoch uint64) bool {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.fleet.epoch != epoch
-}
-
-// sleep waits, and reports false when ctx ended first.
-func (*Breaker) sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -265,9 +265,24 @@ func (r *Replica) leave(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, r.config.StoreTimeout)
 	defer cancel()
 	r.returnLeases(ctx)
+	r.returnPlaces(ctx)
 	r.withdraw(ctx)
 	if r.stores.Members != nil && r.members.Load() > 0 {
 		_, _ = r.stores.Members.Beat(ctx, r.incarnation, 0) // it expires by itself otherwise
+	}
+}
+
+// sleep waits, and reports false when ctx, or the replica, ended first.
+func (r *Replica) sleep(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-r.ctx.Done():
+		return false
+	case <-timer.C:
+		return true
 	}
 }
 

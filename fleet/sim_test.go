@@ -58,9 +58,9 @@ const seeds = 50
 // all come back by themselves (notUp), and nothing is left after Close: else the
 // bubble would not end.
 //
-// Elsewhere: L2 in limiter_share_test.go and store/storetest, L6 in
+// Elsewhere: L2 in limiter_share_test.go and store/storetest, L6 and L7 in
 // TestSimulatedFleetsLend, L13 in store/redis/size_test.go, B6 in
-// breaker_trip_test.go, B9 in store/redis, B11 in domain/breaker. Not there yet: L7, B8, B10, keyed breakers (B12).
+// breaker_trip_test.go, B9 in store/redis, B11 in domain/breaker. Not there yet: B8, B10, keyed breakers (B12).
 func TestSimulatedFleets(t *testing.T) {
 	usual := uint64(seeds)
 	if raceDetector {

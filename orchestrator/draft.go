@@ -91,7 +91,7 @@ func noneTwice(layers []domain.Policy) error {
 
 // leasesSuffice refuses a breaker whose probes could still be running when
 // their lease is over: what is inside it may take as long as the first timeout
-// there allows, and a store's answer.
+// there allows, and limits before it wait, and a store's answer.
 func leasesSuffice(layers []domain.Policy, storeTimeout time.Duration) error {
 	for i, layer := range layers {
 		b, ok := layer.(domain.CircuitBreaker)
@@ -99,21 +99,24 @@ func leasesSuffice(layers []domain.Policy, storeTimeout time.Duration) error {
 			continue
 		}
 		lease := b.WithDefaults().ProbeLease
-		if inside := firstTimeout(layers[i+1:]); inside > 0 && inside > lease-storeTimeout {
+		if inside := longest(layers[i+1:]); inside > 0 && inside > lease-storeTimeout {
 			return invalid(kindBreaker, "ProbeLease", fmt.Sprintf(
-				"of %q, %s, is below the timeout inside it, %s, plus the store's, %s", b.Name, lease, inside, storeTimeout))
+				"of %q, %s, is below what is inside it may take, %s, plus the store's, %s", b.Name, lease, inside, storeTimeout))
 		}
 	}
 	return nil
 }
 
-// firstTimeout returns how long the outermost timeout of layers lets them run,
-// 0 when there is none.
-func firstTimeout(layers []domain.Policy) time.Duration {
+// longest returns how long layers can take as far as they say so: up to the outermost
+// timeout, and what limits before it wait.
+func longest(layers []domain.Policy) (inside time.Duration) {
 	for _, layer := range layers {
-		if t, ok := layer.(domain.Timeout); ok {
-			return t.Duration
+		switch l := layer.(type) {
+		case domain.Timeout:
+			return inside + l.Duration
+		case domain.RateLimit:
+			inside += l.MaxWait
 		}
 	}
-	return 0
+	return inside
 }

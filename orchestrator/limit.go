@@ -5,12 +5,13 @@ import (
 	"github.com/holdfast-go/holdfast/fleet"
 )
 
-// A limitStep takes tokens on the way in. There is nothing to do on the way
-// out: a token is spent, whatever came of it.
+// A limitStep takes tokens on the way in. They are spent, whatever came of the call,
+// unless a further limit refuses it: of several limits a call takes from all or none.
 type limitStep struct {
 	limiter *fleet.Limiter
 	name    string
 	keyed   bool
+	waits   bool // up to the policy's MaxWait
 }
 
 func (s *limitStep) enter(w *walk, f *frame) bool {
@@ -21,7 +22,7 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 			key = f.key
 		}
 	}
-	decision, err := s.limiter.AllowWithin(w.ctx, key, cost, &w.budget)
+	decision, err := s.ask(w, key, cost)
 	if err != nil {
 		return w.refuse(PartLimit, s.name, err)
 	}
@@ -33,5 +34,24 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 	if decision.Shadowed {
 		w.shadowedBy = s.name
 	}
+	f.took, f.degraded = decision.Granted, decision.Degraded
 	return true
+}
+
+func (s *limitStep) ask(w *walk, key string, cost int64) (domain.Decision, error) {
+	if s.waits {
+		return s.limiter.WaitWithin(w.ctx, key, cost, &w.budget)
+	}
+	return s.limiter.AllowWithin(w.ctx, key, cost, &w.budget)
+}
+
+// leave gives back what was taken for an attempt that a further limit refused, or that
+// ended while it waited for one. What a breaker refuses costs its tokens: to give them
+// back would cost a store call each time.
+func (s *limitStep) leave(w *walk, f *frame) {
+	took := f.took
+	if f.took = 0; took == 0 || w.reached || w.refusedBy == PartBreaker {
+		return
+	}
+	s.limiter.GiveBack(f.key, domain.Decision{Granted: took, Degraded: f.degraded})
 }

@@ -77,10 +77,10 @@ func TestKeysAndCosts(t *testing.T) {
 		{"a cost of nothing", say(key("t"), cost(0)), left{100, 100, 100}, nil},
 		{"a call that says nothing", say(orchestrator.Call{}, key("t"), keyOf("user", "u")), left{99, 99, 99}, nil},
 		{"another key", say(key("x")), left{99, 100, 100}, nil},
-		{"no key", nil, left{99, 100, 100}, hold.ErrKeyMissing},
-		{"an empty key", say(key("")), left{99, 100, 100}, hold.ErrKeyMissing},
-		{"a key for one only", say(keyOf("tenant", "t")), left{99, 99, 100}, hold.ErrKeyMissing},
-		{"a cost above the burst", say(key("t"), costOf("tenant", 101)), left{99, 100, 100}, hold.ErrCostTooHigh},
+		{"no key", nil, left{100, 100, 100}, hold.ErrKeyMissing},
+		{"an empty key", say(key("")), left{100, 100, 100}, hold.ErrKeyMissing},
+		{"a key for one only", say(keyOf("tenant", "t")), left{100, 100, 100}, hold.ErrKeyMissing},
+		{"a cost above the burst", say(key("t"), costOf("tenant", 101)), left{100, 100, 100}, hold.ErrCostTooHigh},
 		{"a key for a limit that is not there", say(key("t"), keyOf("usr", "u")), left{100, 100, 100}, hold.ErrInvalidPolicy},
 		{"a cost for one that is not there", say(key("t"), costOf("usr", 1)), left{100, 100, 100}, hold.ErrInvalidPolicy},
 		{"a key for one without keys", say(key("t"), keyOf("global", "g")), left{100, 100, 100}, hold.ErrInvalidPolicy},
@@ -155,5 +155,72 @@ func TestALimitInShadow(t *testing.T) {
 			}
 		}
 		b.wants(t, 2)
+	})
+}
+
+// Of several limits a call takes from all or none; a breaker's refusal costs what a
+// call costs.
+func TestSeveralLimitsAllOrNone(t *testing.T) {
+	limit := func(name string, burst int64) hold.RateLimit {
+		return hold.RateLimit{Name: name, Limit: hold.Per(1, time.Hour).WithBurst(burst)}
+	}
+	for name, tt := range map[string]struct {
+		inner hold.Policy
+		want  int64 // left in the outer limits after two calls
+	}{
+		"a limit refuses":   {limit("tight", 1), 9},
+		"a breaker refuses": {hold.CircuitBreaker{Name: "b", FailureThreshold: 1}, 8},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOrchestrator(t, orchestrator.Config{})
+				g := newGuard(t, o, "g", hold.Combine(limit("global", 10), limit("tenant", 10), tt.inner))
+				b := failing(errors.New("sick"))
+				for range 2 {
+					_, _ = orchestrator.Do(t.Context(), g, b.call)
+				}
+				b.wants(t, 1)
+				for _, outer := range []string{"global", "tenant"} {
+					if got := remaining(t, o, outer, ""); got != tt.want {
+						t.Errorf("%d left of %s; want %d", got, outer, tt.want)
+					}
+				}
+			})
+		})
+	}
+}
+
+// A limit with MaxWait waits for its tokens, and a call that would wait longer is
+// refused at once. What it waits is not taken from the time for stores.
+func TestMaxWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrchestrator(t, orchestrator.Config{})
+		g := newGuard(t, o, "g", hold.RateLimit{Limit: hold.PerSecond(2), MaxWait: 1200 * time.Millisecond})
+		b := failing(nil)
+		start := time.Now()
+		for i := range 6 {
+			if _, err := orchestrator.Do(t.Context(), g, b.call); err != nil {
+				t.Errorf("call %d: %v", i, err)
+			}
+		}
+		b.wants(t, 6)
+		if took := time.Since(start); took != 2*time.Second {
+			t.Errorf("six calls took %s; want 2s", took)
+		}
+		l, ok := o.RateLimiter("g")
+		if !ok {
+			t.Fatal("no limiter")
+		}
+		for range 2 {
+			if _, err := l.Reserve(t.Context(), "", 1); err != nil {
+				t.Error(err)
+			}
+		}
+		start = time.Now()
+		_, err := orchestrator.Do(t.Context(), g, b.call)
+		limited, ok := errors.AsType[*hold.RateLimitedError](err)
+		if want := (hold.RateLimitedError{Name: "g", RetryAfter: 1500 * time.Millisecond}); !ok || *limited != want || time.Since(start) != 0 {
+			t.Errorf("error %#v after %s; want %#v at once", err, time.Since(start), want)
+		}
 	})
 }

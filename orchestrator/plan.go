@@ -47,7 +47,7 @@ func (o *Orchestrator) step(layer domain.Policy, s settings) (step, error) {
 		return step{breaker: &breakerStep{breaker: b, name: l.Name, classify: s.classifierOf(l.Name)}}, err
 	case domain.RateLimit:
 		limiter, err := o.replica.Limiter(l)
-		return step{limit: &limitStep{limiter: limiter, name: l.Name, keyed: l.Keyed}}, err
+		return step{limit: &limitStep{limiter: limiter, name: l.Name, keyed: l.Keyed, waits: l.MaxWait > 0}}, err
 	default:
 		return step{}, invalid(kindGuard, "Policy", "has a kind that cannot be run")
 	}

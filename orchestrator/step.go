@@ -42,6 +42,8 @@ func (s *step) leave(w *walk, f *frame) (again bool) {
 		s.breaker.leave(w, f)
 	case s.timeout != nil:
 		s.timeout.leave(w, f)
+	case s.limit != nil:
+		s.limit.leave(w, f)
 	}
 	return false
 }
@@ -58,8 +60,10 @@ type frame struct {
 	pause    time.Duration // the last one, by the backoff
 	began    time.Time     // only with MaxElapsed
 
-	key  string
-	cost int64
+	key      string
+	cost     int64
+	took     int64 // tokens that the limit granted
+	degraded bool  // without the store
 }
 
 // abandon releases what a step holds, after a panic.

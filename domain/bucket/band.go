@@ -38,9 +38,9 @@ func (b Band) refill(credits, elapsedMicro, room int64) int64 {
 }
 
 // charge takes tokens, into debt where they are not there, but never below an
-// empty bucket's worth of it.
+// empty bucket's worth of it, if it was not there already.
 func (b Band) charge(credits, tokens int64) int64 {
-	return max(credits-max(min(tokens, b.Burst()), 0)*b.Worth, -b.Full)
+	return max(credits-max(min(tokens, b.Burst()), 0)*b.Worth, min(credits, -b.Full))
 }
 
 // sameRate reports whether two bands earn the same, whatever they can hold.

@@ -79,25 +79,39 @@ func (st *State) byEnd() []Lease {
 	return slices.SortedFunc(slices.Values(st.Leases.Live), func(a, b Lease) int { return cmp.Compare(a.EndTenth, b.EndTenth) })
 }
 
-// expire drops the leases that have ended by nowMicro, after it refilled each band
-// up to each end: before it, there was room for less.
-func (st *State) expire(nowMicro int64) {
-	at, lent := st.AtMicro, st.lent()
-	kept := Leases{Room: st.Leases.Room, RoomMilli: st.Leases.RoomMilli}
+// earn refills each band from one instant to another: before a lease ends, there is
+// room for less. Where the second is not later than the first nothing happens.
+func (st *State) earn(from, to int64) {
+	if to <= from {
+		return
+	}
+	lent := st.lent()
 	for _, l := range st.byEnd() {
 		end := l.endMicro()
-		if end > nowMicro {
-			kept.Live = append(kept.Live, l)
-			continue
+		if end > to {
+			break
 		}
-		if end > at {
-			st.refill(end-at, lent)
-			at = end
+		if end > from {
+			st.refill(end-from, lent)
+			from = end
 		}
 		lent -= l.Tokens
 	}
-	st.keepLeases(kept, nowMicro)
-	st.refill(nowMicro-at, lent)
+	st.refill(to-from, lent)
+}
+
+// expire drops the leases that have ended.
+func (st *State) expire() {
+	if st.Leases == nil {
+		return
+	}
+	kept := Leases{Room: st.Leases.Room, RoomMilli: st.Leases.RoomMilli}
+	for _, l := range st.Leases.Live {
+		if l.endMicro() > st.AtMicro {
+			kept.Live = append(kept.Live, l)
+		}
+	}
+	st.keepLeases(kept, st.AtMicro)
 }
 
 // keepLeases stores leases, or that there is nothing to be kept.
@@ -115,8 +129,15 @@ func (st *State) refill(elapsedMicro, lent int64) {
 	}
 }
 
-// shift moves the leases with a clock that stepped back so far.
+// shift moves the leases and what was given back with a clock that stepped back so far.
 func (st *State) shift(backMicro int64) {
+	if st.Returners != nil {
+		moved := slices.Clone(*st.Returners)
+		for i := range moved {
+			moved[i].Second = max(moved[i].Second-backMicro/1_000_000, 0)
+		}
+		st.Returners = &moved
+	}
 	if st.Leases == nil {
 		return
 	}
@@ -129,7 +150,7 @@ func (st *State) shift(backMicro int64) {
 }
 
 // lease answers an ask for a lease.
-func (st *State) lease(ask Ask) (a Answer, wrote bool) {
+func (st *State) lease(ask *Ask) (a Answer, wrote bool) {
 	l := ask.Lease
 	if ask.Count < 0 || ask.Cost < 1 || ask.Cost > st.Rule.Burst() || l.Milli < 1 || l.Milli > MaxLeaseMilli || l.ID.Seq < 1 {
 		return Answer{Remaining: st.remaining(), RetryMicro: Never}, false
@@ -199,14 +220,17 @@ func (st *State) giveBack(tokens int64) {
 	lent := st.lent()
 	for i := range st.Rule.Count() {
 		b := st.Rule.Bands[i]
-		back := min(tokens, 2*b.Burst()) * b.Worth // from the deepest debt to a full bucket
+		back := min(tokens, (maxDebts+1)*b.Burst()) * b.Worth // from the deepest debt to a full bucket
 		st.Credits[i] = max(st.Credits[i], min(st.Credits[i]+back, b.cap(lent)))
 	}
 }
 
 // lendable is how many tokens may be lent: what is there, while leases have no more
 // than half of the burst and leave the room that was asked for.
-func (st *State) lendable(ask Ask) int64 {
+func (st *State) lendable(ask *Ask) int64 {
+	if st.Ahead > 0 {
+		return 0
+	}
 	lent, burst := st.lent(), st.Rule.Burst()
 	most := min(ask.Count, burst/2-lent)
 	if l := st.Leases; l != nil {
@@ -238,7 +262,7 @@ func (st *State) lend(ask *LeaseAsk, tokens int64) {
 
 // makeRoom keeps leases from taking the place of a cost that was denied and does not
 // fit beside them, until it has asked again.
-func (st *State) makeRoom(ask Ask, retryMicro int64) (wrote bool) {
+func (st *State) makeRoom(ask *Ask, retryMicro int64) (wrote bool) {
 	if st.Leases == nil || ask.Lease != nil || ask.Cost <= st.Rule.Burst()-st.lent() {
 		return false
 	}
@@ -252,19 +276,19 @@ func (st *State) makeRoom(ask Ask, retryMicro int64) (wrote bool) {
 }
 
 // due is when a band has so many credits if nothing more is taken or lent, in µs
-// after AtMicro, rounded up: the leases in the way have to end first.
+// after AtMicro, rounded up: those who wait, and the leases in the way, come first.
 func (st *State) due(band int, credits int64) int64 {
 	b, have := st.Rule.Bands[band], st.Credits[band]
 	if have >= credits {
-		return 0
+		return st.Ahead
 	}
-	at, lent := st.AtMicro, st.lent()
+	at, lent := st.AtMicro+st.Ahead, st.lent()
 	for _, l := range st.byEnd() {
-		room := b.cap(lent)
-		if credits <= room {
-			break
-		}
 		if end := l.endMicro(); end > at {
+			room := b.cap(lent)
+			if credits <= room {
+				break
+			}
 			have, at = b.refill(have, end-at, room), end
 		}
 		lent -= l.Tokens

@@ -25,7 +25,8 @@ func TestTheShortWayKnowsOfLeases(t *testing.T) {
 		}
 		var one [1]Answer
 		long.Decide(now, &rule, domain.CarryProportion, []Ask{ask}, one[:])
-		if a, _ := short.DecideOne(now, &rule, domain.CarryProportion, ask); a != one[0] {
+		var a Answer
+		if short.DecideOne(now, &rule, domain.CarryProportion, &ask, &a); a != one[0] {
 			t.Fatalf("%+v is answered with %+v and, the short way, %+v", ask, one[0], a)
 		}
 		if lent += long.lent(); long.Credits[0]+long.lent()*rule.Bands[0].Worth > rule.Bands[0].Full {

@@ -16,14 +16,16 @@ const billsKept = 8
 // there, which is the same as a full one. Times beside AtMicro are lengths, so
 // that a clock which steps back moves them all.
 type State struct {
-	Credits    [domain.MaxBands]int64 // of each band, from -Full (a debt) to Full
+	Credits    [domain.MaxBands]int64 // of each band, up to Full; below 0 they are a debt
 	AtMicro    int64                  // the store's clock, Unix µs, at which all this was true
 	Rule       Rule                   // whose numbers decide
 	Turn       int64                  // µs after AtMicro up to which turns are handed out
 	Challenged int64                  // µs since another rule was brought, negative when this one was since; 0 = not within a minute
 	Bills      [billsKept]uint64
-	Leases     *Leases // nil = none
-	Blocked    int64   // Unix ms until which nothing is granted; 0 = it is not blocked
+	Leases     *Leases     // nil = none
+	Blocked    int64       // Unix ms until which nothing is granted; 0 = it is not blocked
+	Ahead      int64       // µs after AtMicro at which Credits hold: until then all is promised to those who wait
+	Returners  *[]Returner // nil = none; replaced as a whole, never changed
 }
 
 // An Ask is one question to a bucket.
@@ -47,14 +49,27 @@ type Ask struct {
 	Lease *LeaseAsk
 	// Order, when not nil, is an operator's.
 	Order *Order
+	// Return, when not nil, changes what was taken before.
+	Return *Return
+	// WaitMicro, when above 0, asks for a place in the bucket's queue no further
+	// away than that, in µs. Count is then 1, and Turn not looked at. Where it is
+	// granted, the Answer's RetryMicro is how far: the tokens are the asker's from
+	// then on, and not before. Further than MaxWaitMicro none is given.
+	WaitMicro int64
+}
+
+// isCall reports whether calls are asked for, and nothing of another kind.
+func (ask *Ask) isCall() bool {
+	return ask.Bill == 0 && ask.Lease == nil && ask.Order == nil && ask.Return == nil
 }
 
 // An Answer answers one Ask.
 type Answer struct {
 	Granted    int64 // the first so many of Count
 	Remaining  int64 // whole tokens left, in the band that has the fewest
-	RetryMicro int64 // µs until asking again is useful, when not all were granted; Never
+	RetryMicro int64 // µs until asking again is useful, when not all were granted; Never; or until a place is due
 	Band       int   // then, the first of the bands that must be waited for longest
+	StepMicro  int64 // of a place in the queue: µs that it is due after all before it
 }
 
 // Never is the RetryMicro of a cost above the burst, and of nonsense.
@@ -69,13 +84,15 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 	changed := next.enter(nowMicro, r, how)
 	turn, token := next.Turn, int64(0) // the time of one in the slowest band that denied
 	peeked := true                     // only
-	for i, ask := range asks {
-		peeked = peeked && ask.Cost == 0 && ask.Count > 0 && ask.Bill == 0 && ask.Lease == nil && ask.Order == nil && !ask.Turn
+	for i := range asks {
+		ask := &asks[i] // copying one takes as long as deciding it
+		takesTurn := ask.Turn && ask.WaitMicro <= 0
+		peeked = peeked && ask.isCall() && ask.Cost == 0 && ask.Count > 0 && !takesTurn
 		var wrote bool
-		answers[i], wrote = next.answer(ask)
-		changed = changed || wrote || (ask.Cost == 0 && ask.Turn && ask.Lease == nil)
+		answers[i], wrote = next.answer(nowMicro, ask)
+		changed = changed || wrote || (ask.Cost == 0 && takesTurn && ask.Lease == nil)
 		if a := &answers[i]; ask.Order == nil && a.Granted < ask.Count && a.RetryMicro > 0 {
-			if ask.Turn {
+			if takesTurn {
 				token = max(token, next.turnOf(ask, a.Band))
 				a.RetryMicro = max(a.RetryMicro, turn)
 			}
@@ -94,7 +111,7 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 
 // turnOf is how long the turn is that a denied ask is given, in µs: the time of a
 // token, or of the tokens that it would lend.
-func (st *State) turnOf(ask Ask, band int) int64 {
+func (st *State) turnOf(ask *Ask, band int) int64 {
 	b := st.Rule.Bands[band]
 	if ask.Lease == nil {
 		return b.TokenMicro()
@@ -102,14 +119,15 @@ func (st *State) turnOf(ask Ask, band int) int64 {
 	return b.micro(ask.Cost * b.Worth)
 }
 
-// DecideOne is Decide for one ask.
-func (st *State) DecideOne(nowMicro int64, r *Rule, how domain.Carry, ask Ask) (a Answer, foreign bool) {
-	if a, ok := st.brief(nowMicro, r, ask); ok {
-		return a, false
+// DecideOne is Decide for one ask. a must be zero.
+func (st *State) DecideOne(nowMicro int64, r *Rule, how domain.Carry, ask *Ask, a *Answer) (foreign bool) {
+	if st.brief(nowMicro, r, ask, a) {
+		return false
 	}
-	asks, answers := [1]Ask{ask}, [1]Answer{}
+	asks, answers := [1]Ask{*ask}, [1]Answer{}
 	foreign = st.Decide(nowMicro, r, how, asks[:], answers[:])
-	return answers[0], foreign
+	*a = answers[0]
+	return foreign
 }
 
 // briefMost is a cost of which no rule's credits overflow, so that it needs no
@@ -119,15 +137,15 @@ const briefMost = 1 << 12
 // brief answers one ask of one bucket of one band with nothing unusual about it:
 // that is most calls, and the way of the others copies the state. It reports false
 // for those, and has changed nothing then. The two agree wherever this one answers.
-func (st *State) brief(nowMicro int64, r *Rule, ask Ask) (a Answer, ok bool) {
+func (st *State) brief(nowMicro int64, r *Rule, ask *Ask, a *Answer) (ok bool) {
 	b := &r.Bands[0]
-	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.Bill != 0 || ask.Lease != nil || ask.Order != nil ||
+	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.WaitMicro > 0 || !ask.isCall() ||
 		r.Bands[1].Earn != 0 || st.AtMicro > nowMicro || st.isUnusual() || st.Rule != *r {
-		return Answer{}, false
+		return false
 	}
 	credits, want := b.refill(st.Credits[0], nowMicro-st.AtMicro, b.Full), ask.Cost*b.Worth
 	if want > b.Full {
-		return Answer{}, false
+		return false
 	}
 	switch {
 	case credits < want:
@@ -144,12 +162,13 @@ func (st *State) brief(nowMicro int64, r *Rule, ask Ask) (a Answer, ok bool) {
 	if a.Granted < ask.Count {
 		a.RetryMicro = b.micro(want - credits)
 	}
-	return a, true
+	return true
 }
 
 // isUnusual reports whether there is more to a bucket than its credits.
 func (st *State) isUnusual() bool {
-	return st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.Blocked != 0
+	return st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.Blocked != 0 || st.Ahead != 0 ||
+		st.Returners != nil
 }
 
 // enter brings st to nowMicro and settles whose rule decides. It reports
@@ -181,12 +200,10 @@ func (st *State) advance(nowMicro int64) (rebased bool) {
 	if elapsed <= 0 {
 		return false
 	}
-	if st.Leases == nil {
-		st.refill(elapsed, 0)
-	} else {
-		st.expire(nowMicro)
-	}
-	st.AtMicro = nowMicro
+	st.earn(st.AtMicro+st.Ahead, nowMicro)
+	st.AtMicro, st.Ahead = nowMicro, max(st.Ahead-elapsed, 0)
+	st.expire()
+	st.forget()
 	if st.blockedMicro() == 0 {
 		st.Blocked = 0
 	}
@@ -253,8 +270,10 @@ func (st *State) adopt(r *Rule, how domain.Carry) {
 	}
 }
 
-func (st *State) answer(ask Ask) (a Answer, wrote bool) {
+func (st *State) answer(nowMicro int64, ask *Ask) (a Answer, wrote bool) {
 	switch {
+	case ask.Return != nil:
+		return st.takeBack(ask.Return)
 	case ask.Order != nil:
 		st.obey(ask.Order)
 		return Answer{Granted: 1, Remaining: st.remaining()}, true
@@ -268,7 +287,11 @@ func (st *State) answer(ask Ask) (a Answer, wrote bool) {
 	case ask.Cost == 0:
 		a.Granted = ask.Count
 		a.RetryMicro, a.Band = st.waitFor(1)
-	case st.blockedMicro() > 0:
+	case ask.WaitMicro > 0:
+		a, wrote = st.queue(nowMicro, ask)
+		a.Remaining = st.remaining()
+		return a, wrote
+	case st.blockedMicro() > 0 || st.Ahead > 0:
 		a.RetryMicro, a.Band = st.waitFor(ask.Cost)
 	default:
 		a.Granted = st.take(ask.Cost, ask.Count)
@@ -307,8 +330,11 @@ func (st *State) charge(bill uint64, tokens int64) (wrote bool) {
 	return true
 }
 
-// remaining is the whole tokens in the band that has the fewest.
+// remaining is the whole tokens in the band that has the fewest; none while some wait.
 func (st *State) remaining() int64 {
+	if st.Ahead > 0 {
+		return 0
+	}
 	fewest := max(st.Credits[0], 0) / st.Rule.Bands[0].Worth
 	for i := 1; i < st.Rule.Count(); i++ {
 		fewest = min(fewest, max(st.Credits[i], 0)/st.Rule.Bands[i].Worth)
@@ -328,9 +354,11 @@ func (st *State) waitFor(tokens int64) (micro int64, band int) {
 }
 
 // isFull reports whether st is the same as a bucket that is not there: it is
-// full, no turn is out, nothing is lent, it is not blocked and its rule is not contested.
+// full, no turn is out, nothing is lent or was given back lately, nobody waits, it is
+// not blocked and its rule is not contested.
 func (st *State) isFull() bool {
-	return st.Credits == st.Rule.full() && st.Leases == nil && st.Blocked == 0 && st.Turn == 0 && st.contestedMicro() == 0
+	return st.Credits == st.Rule.full() && st.Leases == nil && st.Blocked == 0 && st.Ahead == 0 && st.Returners == nil && st.Turn == 0 &&
+		st.contestedMicro() == 0
 }
 
 // FullMicro is the time after AtMicro from which st is the same as a bucket that
@@ -339,6 +367,11 @@ func (st *State) FullMicro() int64 {
 	micro := max(st.Turn, st.contestedMicro(), st.blockedMicro())
 	if st.Leases != nil {
 		micro = max(micro, st.Leases.RoomMilli*1000-st.AtMicro)
+	}
+	if st.Returners != nil {
+		for _, r := range *st.Returners {
+			micro = max(micro, r.endMicro()-st.AtMicro)
+		}
 	}
 	for i := range st.Rule.Count() {
 		micro = max(micro, st.due(i, st.Rule.Bands[i].Full))

@@ -29,6 +29,9 @@ type TakeReply struct {
 	RetryAfter time.Duration // when Granted is below Count: how long to wait before asking again
 	Band       int           // then, the first of the bands that must be waited for longest
 	TooHigh    bool          // Cost is above the burst of the rule in force, or Cost is below 0, or Count below 1: no wait helps
+	Wait       time.Duration // of a place in the queue that was granted: until it is due
+	DueMicro   int64         // then, the same by the store's clock, which names it to [bucket.Return]
+	StepMicro  int64         // and how far it is behind the place before, for the same
 	Foreign    bool          // another rule than the caller's decided
 	Err        error         // the store could not decide; the rest is then zero
 }
@@ -45,6 +48,13 @@ type Leaser interface {
 type Obeyer interface {
 	// Obeys does nothing.
 	Obeys()
+}
+
+// A Queuer is a BucketStore that heeds [bucket.Ask].WaitMicro and Return. One that is
+// none must not be asked.
+type Queuer interface {
+	// Queues does nothing.
+	Queues()
 }
 
 // A Binder is a BucketStore in this process: it hands out buckets that decide

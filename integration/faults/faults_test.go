@@ -85,5 +85,6 @@ func matrix() []fault {
 		{"an old master comes back", masterComesBack},
 		{"the server's clock jumps", clockJumps},
 		{"a deploy changes a limit", deployChangesLimit},
+		{"Redis hangs under leases and a queue", aheadThroughAHang},
 	}
 }

@@ -27,9 +27,12 @@ func (b bucketEntity) do(atMicro int64, asked any) (entity, any) {
 	out := make([]port.TakeReply, len(in))
 	for i, a := range answers {
 		out[i] = port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Band: a.Band, Foreign: foreign}
-		if a.RetryMicro == bucket.Never {
+		switch {
+		case a.RetryMicro == bucket.Never:
 			out[i].TooHigh = true
-		} else {
+		case asks[i].HasPlace(a.Granted, a.RetryMicro):
+			out[i].Wait, out[i].DueMicro, out[i].StepMicro = micros(a.RetryMicro), atMicro+a.RetryMicro, a.StepMicro
+		default:
 			out[i].RetryAfter = micros(a.RetryMicro)
 		}
 	}
@@ -38,10 +41,10 @@ func (b bucketEntity) do(atMicro int64, asked any) (entity, any) {
 
 func (b bucketEntity) equal(other entity) bool {
 	one, two := b.State, other.(bucketEntity).State
-	if !reflect.DeepEqual(one.Leases, two.Leases) {
+	if !reflect.DeepEqual(one.Leases, two.Leases) || !reflect.DeepEqual(one.Returners, two.Returners) {
 		return false
 	}
-	one.Leases, two.Leases = nil, nil
+	one.Leases, two.Leases, one.Returners, two.Returners = nil, nil, nil, nil
 	return one == two
 }
 

@@ -86,8 +86,22 @@ func (w *worker) anAsk() bucket.Ask {
 		a = w.aLease()
 	case 7:
 		a = bucket.Ask{Order: &bucket.Order{Tokens: w.rng.Int64N(9), BlockMilli: min(w.rng.Int64N(40)-35, 3)}}
+	case 8:
+		a = bucket.Ask{Cost: 1 + w.rng.Int64N(3), Count: 1, WaitMicro: 1 + w.rng.Int64N(300_000)}
+	case 9:
+		a = w.aReturn()
 	}
 	return a
+}
+
+// aReturn gives back, or charges, as one of few who are all workers at once: a place in
+// the queue, perhaps, that another one has.
+func (w *worker) aReturn() bucket.Ask {
+	r := &bucket.Return{ID: bucket.LeaseID{Start: 1 + w.rng.Uint64N(3), Seq: 1 + w.rng.Uint64N(40)}, Tokens: w.rng.Int64N(9) - 3}
+	if w.rng.IntN(2) == 0 {
+		r.DueMicro, r.StepMicro = time.Now().UnixMicro()+w.rng.Int64N(300_000), w.rng.Int64N(100_000)
+	}
+	return bucket.Ask{Return: r}
 }
 
 // aLease asks for tokens ahead, as one of few holders who are all workers at once: a

@@ -20,7 +20,8 @@ const unless = `local _ = KEYS[1] == nil and `
 // once in the file.
 func table() []mutant {
 	return slices.Concat(
-		takeBugs(), bandScriptBugs(), leaseScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(), shareBugs(),
+		takeBugs(), bandScriptBugs(), leaseScriptBugs(), queueScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(),
+		queueBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
@@ -58,7 +59,8 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: refill goes above the burst", takeScript,
-			`c[i] = min(c[i] + e[i] * min(elapsed, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])`, `c[i] = c[i] + e[i] * elapsed`, by,
+			`c[i] = min(c[i] + e[i] * min(elapsed - q, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])`,
+			`c[i] = c[i] + e[i] * (elapsed - q)`, by,
 		},
 		{
 			"script: a clock that steps back refills", takeScript,
@@ -71,9 +73,7 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: the time to wait is rounded down", takeScript,
-			` or floor((want - c[i] + e[i] - 1) / e[i])
-        if`, ` or floor((want - c[i]) / e[i])
-        if`, by,
+			`at - from + max(floor((want - c + e - 1) / e), 0)`, `at - from + max(floor((want - c) / e), 0)`, by,
 		},
 		{"script: what cannot be read is never healed", takeScript, `wrong == 1 and heal`, `false`, by},
 		{
@@ -96,10 +96,10 @@ func bandScriptBugs() []mutant {
 		},
 		{
 			"script: further bands pay no bill", takeScript,
-			`c[i] = max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])`,
-			`c[i] = i > 1 and c[i] or max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])`, by,
+			`c[i] = max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], min(c[i], -f[i]))`,
+			`c[i] = i > 1 and c[i] or max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], min(c[i], -f[i]))`, by,
 		},
-		{"script: the shortest wait is told", takeScript, `if wait > retry then`, `if retry == 0 or wait < retry then`, by},
+		{"script: the shortest wait is told", takeScript, `if one > wait then`, `if wait == 0 or one < wait then`, by},
 		{
 			"script: the band that refused is not told", takeScript,
 			`granted, left or 0, retry, band - 1`, `granted, left or 0, retry, 0`, by,
@@ -111,7 +111,7 @@ func bandScriptBugs() []mutant {
 		{"script: bands go on in their order alone", takeScript, `if b.e[i] == a.e[j] and b.w[i] == a.w[j] then`, `if false then`, by},
 		{
 			"script: a bucket expires when its first band is full", takeScript,
-			`full_in = max(full_in, s and due(`, `full_in = i > 1 and full_in or max(full_in, s and due(`, by,
+			`full_in = max(full_in, q + due(`, `full_in = i > 1 and full_in or max(full_in, q + due(`, by,
 		},
 		{"script: bands in any order are taken for a limit", takeScript, ` or (i > 1 and f / w <= r.f[i - 1] / r.w[i - 1])`, ``, by},
 		{"script: a reset keeps what was there", takeScript, `elseif how ~= 'r' then`, `else`, by},
@@ -151,7 +151,8 @@ func bucketBugs() []mutant {
 			"turns are handed out for more than a second", file,
 			`min(turn+token, turnMicro)`, `turn + token`, by,
 		},
-		{"a full bucket forgets that two limits are brought", file, ` && st.contestedMicro() == 0`, ``, by},
+		{"a full bucket forgets that two limits are brought", file, ` &&
+		st.contestedMicro() == 0`, ``, by},
 		{"a claim that nobody brings never falls", file, `case st.Challenged >= claimMicro:`, `case false:`, by},
 		{"a clock that steps back refills", file, `if elapsed <= 0 {`, `if elapsed = max(elapsed, -elapsed); elapsed == 0 {`, by},
 		{"a bucket waits for the clock to come back", file, `if st.AtMicro-nowMicro > skewMicro {`, `if false {`, by},
@@ -539,7 +540,10 @@ func walkBugs() []mutant {
 		{"a caller who goes away counts against the dependency", breaker, `classify(domain.MarkIgnored(w.err))`, `domain.Failure`, by},
 		{"a probe runs on after its lease", breaker, `w.limitTime(f, lease,`, `w.limitTime(f, 2*lease,`, by},
 		{"a panic keeps its permit", "orchestrator/step.go", `f.permit.Report(outcome) //`, `_ = outcome //`, by},
-		{"each attempt waits for the store anew", "orchestrator/limit.go", `&w.budget`, `nil`, by},
+		{
+			"each attempt waits for the store anew", "orchestrator/limit.go",
+			`AllowWithin(w.ctx, key, cost, &w.budget)`, `AllowWithin(w.ctx, key, cost, nil)`, by,
+		},
 		{"each breaker waits for the store anew", breaker, `&w.budget`, `nil`, by},
 		{"an outer deadline is taken for one's own", "orchestrator/timeout.go", ` && !is(context.Cause(d.parent), d.cause)`, ``, by},
 	}

@@ -13,6 +13,9 @@
 --            l  something is lent: "<room>:<until>", no lease may take that many tokens of
 --               the burst before then, Unix ms; absent = nothing, and no room is kept
 --            k  Unix ms until which nothing is granted; absent = it is not blocked
+--            w  µs after u at which c holds: before, all is promised to those who wait;
+--               absent = 0
+--            r  whose returns were heeded lately: "<start>:<seq>:<Unix s>,…"; absent = none
 --            "<start>.<seq>"  of each lease "<tokens>:<end>": what may be unspent until
 --               that tenth of a second of Unix time
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
@@ -30,12 +33,20 @@
 --          of this holder's oldest lease that is not spent; what is left of that one; and
 --          1 = its holder has stopped to spend it, so what is left goes back;
 --          a count of "o" is an operator's order: there follow how many tokens are added,
---          and for how many ms nothing is granted, 0 = a block ends, negative = as it is
+--          and for how many ms nothing is granted, 0 = a block ends, negative = as it is;
+--          a count of "w" asks for a place in the queue: there follows how many µs away
+--          it may be;
+--          a count of "r" changes what was taken before: the tokens of the cost go back,
+--          unless somebody waits, or negative are taken, into debt if need be; there follow start and seq, each
+--          of which is heeded once and none before a later one; and when the place they
+--          were for is due, Unix µs, 0 = they were for none, and its step
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
 --          and for each ask: granted, remaining tokens in the band that has the fewest,
---          retry after µs (-1 = never: the cost is above the burst, or below 0), and the
---          band that must be waited for so long, 0 = the first
+--          retry after µs (-1 = never: the cost is above the burst, or below 0; of a place
+--          that is granted, how far away it is), and the
+--          band that must be waited for so long, 0 = the first; of a place that is granted
+--          its step instead, the µs that it is due after all before it
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
 if now == 0 then
@@ -108,16 +119,18 @@ end
 local SKEW, TURN, CLAIM, BILLS, BANDS = 5000000, 1000000, 60000000, 8, 4
 local LEASES, LIFE, ROOM, TENTH = 512, 10000, 500, 100000 -- of one bucket; ms, ms, us
 local BLOCK = 315360000000 -- ms, ten years
+local WAIT, DEBTS = 3600000000, 10 -- us; empty buckets
+local RETURNS, RETURN = 256, 10000000 -- us
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local min, max, gmatch = math.min, math.max, string.gmatch
 local args = ARGV
 
 -- PLACES are those of the fields in what decide is given.
-local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7, k = 8}
+local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7, k = 8, w = 9, r = 10}
 
 -- placed puts what is stored in its places; false = there is none.
 local function placed(all)
-  local h = {false, false, false, false, false, false, false, false, all = all, err = all.err}
+  local h = {false, false, false, false, false, false, false, false, false, false, all = all, err = all.err}
   for i = 1, #all, 2 do
     local place = PLACES[all[i]]
     if place then
@@ -276,9 +289,72 @@ end
 -- give_back adds tokens to each band, as far as there is room beside those that are lent.
 local function give_back(c, n, w, f, tokens, lent)
   for i = 1, n do
-    local back = min(tokens, 2 * f[i] / w[i]) * w[i] -- from the deepest debt to a full bucket
+    local back = min(tokens, (DEBTS + 1) * f[i] / w[i]) * w[i] -- from the deepest debt to a full bucket
     c[i] = max(c[i], min(c[i] + back, cap(w[i], f[i], lent)))
   end
+end
+
+-- refill: what c are after so many µs, if there is room for so many.
+local function refill(c, e, elapsed, room)
+  return c < room and min(c + e * min(elapsed, floor((room - c + e - 1) / e)), room) or c
+end
+
+-- earn refills each band from one instant to another: before a lease ends, there is
+-- room for less. Where the second is not later than the first nothing happens.
+local function earn(s, c, from, to, n, e, w, f)
+  local sum = s and s.sum or 0
+  for j = 1, s and #s.live or 0 do
+    local ends = s.live[j].ends * TENTH
+    if ends <= to then
+      if ends > from then
+        for i = 1, n do
+          c[i] = refill(c[i], e[i], ends - from, cap(w[i], f[i], sum))
+        end
+        from = ends
+      end
+      sum = sum - s.live[j].tokens
+    end
+  end
+  if to > from then
+    for i = 1, n do
+      c[i] = refill(c[i], e[i], to - from, cap(w[i], f[i], sum))
+    end
+  end
+end
+
+-- due: when a band has want credits if nothing more is taken or lent, in µs after at,
+-- when it has c: the leases in the way have to end first.
+local function due(s, c, at, e, w, f, want)
+  if c >= want then
+    return 0
+  end
+  local from, sum = at, s and s.sum or 0
+  for j = 1, s and #s.live or 0 do
+    local one, room = s.live[j], cap(w, f, sum)
+    local ends = one.ends * TENTH
+    if ends > at then
+      if want <= room then
+        break
+      end
+      c = refill(c, e, ends - at, room)
+      at = ends
+    end
+    sum = sum - one.tokens
+  end
+  return at - from + max(floor((want - c + e - 1) / e), 0)
+end
+
+-- wait_for: in how many µs after u tokens are there in all bands, and the first of those
+-- that take so long. Those who wait come first.
+local function wait_for(tokens, s, c, u, q, n, e, w, f)
+  local wait, band = 0, 1
+  for i = 1, n do
+    local one = q + due(s, c[i], u + q, e[i], w[i], f[i], tokens * w[i])
+    if one > wait then
+      wait, band = one, i
+    end
+  end
+  return wait, band
 end
 
 -- lends: whether a bucket lends something at u, or keeps room.
@@ -296,7 +372,7 @@ end
 -- lending makes the functions for what buckets lend. A loan s is the leases of a bucket:
 -- live, those that end first before the others, their tokens in sum, the room that is
 -- kept until, and drop, the fields of those that ended. A lease that changed is marked.
-local read_loan, expire, shift, due, tell, lendable, lend, make_room, keep_loan
+local read_loan, expire, shift, tell, lendable, lend, make_room, keep_loan
 local function lending()
   -- read_loan reads what is lent at u, of all that is stored; nil if it cannot be read.
   function read_loan(all, l, u)
@@ -328,29 +404,14 @@ local function lending()
     return s
   end
 
-  -- refill: what c are after so many µs, if there is room for so many.
-  local function refill(c, e, elapsed, room)
-    return c < room and min(c + e * min(elapsed, floor((room - c + e - 1) / e)), room) or c
-  end
-
-  -- expire drops the leases that have ended by now, after it refilled each band up to
-  -- each end: before it, there was room for less. It refills the rest, too.
-  function expire(s, c, u, to, n, e, w, f)
+  -- expire drops the leases that have ended by now.
+  function expire(s, now)
     local live = {}
-    for j = 1, #s.live + 1 do
+    for j = 1, #s.live do
       local one = s.live[j]
-      local ends = one and one.ends * TENTH or to
-      if ends > to then
+      if one.ends * TENTH > now then
         live[#live + 1] = one
-        ends = to
-      end
-      if ends > u and (not one or one.ends * TENTH <= to) then
-        for i = 1, n do
-          c[i] = refill(c[i], e[i], ends - u, cap(w[i], f[i], s.sum))
-        end
-        u = ends
-      end
-      if one and one.ends * TENTH <= to then
+      else
         s.sum = s.sum - one.tokens
         s.drop[#s.drop + 1] = one.name
       end
@@ -365,28 +426,6 @@ local function lending()
       one.ends = max(one.ends - floor(back / TENTH), 0)
       one.changed = true
     end
-  end
-
-  -- due: when a band has want credits if nothing more is taken or lent, in µs after u:
-  -- the leases in the way have to end first.
-  function due(s, c, u, e, w, f, want)
-    if c >= want then
-      return 0
-    end
-    local at, sum = u, s.sum
-    for j = 1, #s.live do
-      local one, room = s.live[j], cap(w, f, sum)
-      if want <= room then
-        break
-      end
-      local ends = one.ends * TENTH
-      if ends > at then
-        c = refill(c, e, ends - at, room)
-        at = ends
-      end
-      sum = sum - one.tokens
-    end
-    return at - u + max(floor((want - c + e - 1) / e), 0)
   end
 
   -- tell does what a holder says of its leases, and reports whether that changed anything.
@@ -472,8 +511,96 @@ local function lending()
   end
 end
 
+-- returning makes the functions for what changes what was taken before.
+local forget, owe, heed, skip, leave
+local function returning()
+  -- forget drops the returners whose returns were so long ago that none can come again,
+  -- and tells when the last of the others is.
+  function forget(r, u)
+    local kept, last = {}, 0
+    for one, second in gmatch(r, '(%w+:%d+:(%d+))') do
+      local over = (min(tonumber(second), floor(u / 1000000)) + 1) * 1000000 + RETURN
+      if over > u then
+        kept[#kept + 1] = one
+        last = max(last, over)
+      end
+    end
+    return table.concat(kept, ','), last
+  end
+
+  -- heed: those who are remembered with this return; nil if it is an old one, or there
+  -- is no room.
+  function heed(r, u, start, seq)
+    local kept = {}
+    for one, who, number in gmatch(r, '((%w+):(%d+):%d+)') do
+      if who ~= start then
+        kept[#kept + 1] = one
+      elseif tonumber(number) >= seq then
+        return nil
+      end
+    end
+    if #kept >= RETURNS then
+      return nil
+    end
+    kept[#kept + 1] = start .. ':' .. format('%.0f:%.0f', seq, floor(u / 1000000))
+    return table.concat(kept, ',')
+  end
+
+  -- owe takes tokens, into debt where they are not there, as far as that goes.
+  function owe(c, n, w, f, tokens)
+    for i = 1, n do
+      tokens = min(tokens, floor((c[i] + DEBTS * f[i]) / w[i]))
+    end
+    tokens = max(tokens, 0)
+    for i = 1, n do
+      c[i] = c[i] - tokens * w[i]
+    end
+    return tokens
+  end
+
+  -- skip takes back a place so many us before the end of the queue: it brings back what
+  -- is certain to be left of it then.
+  function skip(c, behind, n, e, w, f, lent, tokens)
+    local x, most = {}, 0
+    for i = 1, n do
+      local all = tokens * w[i]
+      x[i] = 0
+      if behind < floor((all + e[i] - 1) / e[i]) then
+        x[i] = floor((all - e[i] * behind) / w[i]) * w[i]
+      end
+      most = max(most, x[i] / w[i])
+    end
+    for i = 1, most > 0 and n or 0 do
+      c[i] = max(c[i], min(c[i] + x[i], cap(w[i], f[i], lent)))
+    end
+    return most
+  end
+
+  -- leave gives up a place in the queue, and returns how many tokens that brought back
+  -- and how far the last place is away now. With others behind, it brings back what they
+  -- left of it; of the last, the bucket goes back by its step, to where it has nothing left
+  -- at most.
+  function leave(c, u, q, n, e, w, f, lent, at, step, tokens)
+    if tokens < 1 or tokens * w[1] > f[1] or at <= u or at > u + q then
+      return 0, q
+    end
+    local x, back = {}, min(q, max(step, 0))
+    if at == u + q then
+      for i = 1, n do
+        x[i] = min(c[i] + tokens * w[i], f[i])
+        back = min(back, floor(max(x[i], 0) / e[i]))
+      end
+      for i = 1, n do
+        c[i] = min(x[i] - e[i] * back, cap(w[i], f[i], lent))
+      end
+      return tokens, q - back
+    end
+    return skip(c, u + q - at, n, e, w, f, lent, tokens), q
+  end
+end
+
 -- write stores a bucket that changed; h is what was there.
-local function write(k, c, u, p, d, x, b, h, full_in, s, blocked)
+local function write(k, c, u, p, d, x, b, h, full_in, s, blocked, q, r)
   for i = 1, #c do
     c[i] = format('%.0f', c[i])
   end
@@ -499,16 +626,21 @@ local function write(k, c, u, p, d, x, b, h, full_in, s, blocked)
     rare()
     keep(k, 'k', format('%.0f', blocked), '0', h[8])
   end
+  if q > 0 or r ~= '' or h[9] or h[10] then
+    rare()
+    keep(k, 'w', format('%.0f', q), '0', h[9])
+    keep(k, 'r', r, '', h[10])
+  end
   redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
 end
 
--- legible: whether c are credits of n bands that hold f at most.
+-- legible: whether c are credits of n bands that hold f at most, and owe no more than they may.
 local function legible(c, n, f)
   if not c or #c ~= n then
     return false
   end
   for i = 1, n do
-    if not (c[i] >= -f[i] and c[i] <= f[i] and c[i] % 1 == 0) then
+    if not (c[i] >= -DEBTS * f[i] and c[i] <= f[i] and c[i] % 1 == 0) then
       return false
     end
   end
@@ -528,7 +660,7 @@ local function decide(k, h)
     wrong = 1
   end
   local c, u, d, x, b, s = copy(f), now, 0, 0, '', nil
-  local blocked = 0
+  local blocked, q, r, heard = 0, 0, '', 0
   local there = h[1] or h[2] or h[3]
   if there then
     -- Read with care: another program, or a person, may have written it.
@@ -547,6 +679,11 @@ local function decide(k, h)
     if blocked < 0 or blocked > BIG / 1000 or blocked % 1 ~= 0 then
       wrong = wrong == 0 and 1 or wrong
     end
+    q = tonumber(h[9] or 0) or -1
+    r = h[10] or ''
+    if q < 0 or q > WAIT or q % 1 ~= 0 or #r > 48 * RETURNS or string.find(r, '[^%w:,]') then
+      wrong = wrong == 0 and 1 or wrong
+    end
     if wrong == 0 and h[7] then
       lending()
       s = read_loan(h.all, h[7], u)
@@ -556,7 +693,7 @@ local function decide(k, h)
   if wrong == 1 and heal then
     there, stored, changed, wrong, s = nil, nil, true, 0, nil
     c, u, d, x, b, h = copy(f), now, 0, 0, '', {err = true}
-    blocked = 0
+    blocked, q, r = 0, 0, ''
   end
 
   if wrong ~= 0 then
@@ -572,11 +709,17 @@ local function decide(k, h)
       if s then
         shift(s, -elapsed)
       end
+      if r ~= '' then
+        r = string.gsub(r, '(%w+:%d+:)(%d+)', function(one, second)
+          return one .. format('%.0f', max(tonumber(second) - floor(-elapsed / 1000000), 0))
+        end)
+      end
       blocked = max(blocked - floor(-elapsed / 1000), 0)
       u, changed = now, true -- kept, or the bucket would wait for the clock to come back
     elseif elapsed > 0 then
       if s then
-        expire(s, c, u, now, n, e, w, f)
+        earn(s, c, u + q, now, n, e, w, f)
+        expire(s, now)
       end
       u = now
       if blocked * 1000 <= u then
@@ -586,14 +729,19 @@ local function decide(k, h)
       x = x > 0 and min(x + elapsed, CLAIM) or x < 0 and x - elapsed > -CLAIM and x - elapsed or 0
     end
     for i = 1, n do
-      if elapsed > 0 and not s then
-        c[i] = min(c[i] + e[i] * min(elapsed, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])
+      if elapsed > q and not s then
+        c[i] = min(c[i] + e[i] * min(elapsed - q, floor((f[i] - c[i] + e[i] - 1) / e[i])), f[i])
       end
       full = full and c[i] == f[i]
     end
+    q = elapsed > 0 and max(q - elapsed, 0) or q
+    if r ~= '' then
+      returning()
+      r, heard = forget(r, u)
+    end
     -- Settle whose numbers decide. A full bucket is as good as none, unless two
     -- are brought: else each time that it is full the other one's burst could be had.
-    if full and d == 0 and (x == 0 or x >= CLAIM) and blocked == 0 and not lends(s, u) then
+    if full and d == 0 and (x == 0 or x >= CLAIM) and blocked == 0 and q == 0 and r == '' and not lends(s, u) then
       if stored then
         n, e, w, f = mine.n, mine.e, mine.w, mine.f
       end
@@ -625,18 +773,23 @@ local function decide(k, h)
     local cost, count = tonumber(args[at]), tonumber(args[at + 1])
     local lease = args[at + 1] == 'l'
     local order = args[at + 1] == 'o'
+    local place, back = args[at + 1] == 'w', args[at + 1] == 'r'
     if lease then
       count = tonumber(args[at + 2])
-    elseif order then
+    elseif order or place or back then
       count = 1
     end
     local granted, left, retry, band, denied = 0, nil, 0, 1, false
     local turn = count < 0
     at = at + 2
+    local ahead = place and tonumber(args[at]) or 0
+    if place then
+      at = at + 1
+    end
     if turn then
       count = -count
     end
-    if lease or order or turn or cost ~= 0 or count == 0 then
+    if lease or order or back or turn or cost ~= 0 or count == 0 then
       peeked = false
     end
     if lease then
@@ -662,7 +815,7 @@ local function decide(k, h)
         elseif same then
           granted = min(same.tokens, count)
         elseif count > 0 then
-          granted = lendable(s, c, u, n, w, f, count)
+          granted = q == 0 and lendable(s, c, u, n, w, f, count) or 0
           denied = granted < cost
           if denied then
             granted = 0
@@ -677,9 +830,33 @@ local function decide(k, h)
       at, granted = at + 2, 1
       if wrong == 0 then
         changed = true
+        if more >= (DEBTS + 1) * f[n] / w[n] then
+          q = 0 -- it is to be full
+        end
         give_back(c, n, w, f, max(more, 0), s and s.sum or 0)
         if ms >= 0 then
           blocked = ms > 0 and floor((u + 999) / 1000) + min(ms, BLOCK) or 0
+        end
+      end
+    elseif back then
+      local start, seq, leaves = args[at], tonumber(args[at + 1]), tonumber(args[at + 2])
+      local step = tonumber(args[at + 3])
+      at = at + 4
+      returning()
+      local kept = wrong == 0 and heed(r, u, start, seq)
+      if kept then
+        local lent = s and s.sum or 0
+        if leaves ~= 0 then
+          granted, q = leave(c, u, q, n, e, w, f, lent, leaves, step, cost)
+        elseif cost < 0 then
+          granted = owe(c, n, w, f, -cost)
+        elseif q == 0 then
+          granted = cost
+          give_back(c, n, w, f, cost, lent)
+        end
+        if granted > 0 then
+          r, changed = kept, true
+          heard = max(heard, (floor(u / 1000000) + 1) * 1000000 + RETURN)
         end
       end
     elseif count == 0 then
@@ -690,7 +867,7 @@ local function decide(k, h)
         rare()
         b, changed = with_bill(b, bill), true
         for i = 1, n do
-          c[i] = max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], -f[i])
+          c[i] = max(c[i] - max(min(cost, f[i] / w[i]), 0) * w[i], min(c[i], -f[i]))
         end
       end
     elseif wrong ~= 0 then
@@ -699,7 +876,18 @@ local function decide(k, h)
       granted, changed = count, changed or turn
     elseif cost < 0 or cost * w[1] > f[1] then
       retry = -1
-    elseif blocked * 1000 <= u then
+    elseif place then
+      local wait = max(wait_for(cost, s, c, u, q, n, e, w, f), blocked * 1000 - u)
+      local after = wait > 0 and wait + u - now or 0
+      if after <= min(ahead, WAIT) then
+        earn(s, c, u + q, u + wait, n, e, w, f)
+        for i = 1, n do
+          c[i] = c[i] - cost * w[i]
+        end
+        band = 1 + wait - q -- in its place: the step
+        q, granted, changed, retry = wait, 1, true, after
+      end
+    elseif blocked * 1000 <= u and q == 0 then
       granted = count
       for i = 1, n do
         granted = c[i] > 0 and min(granted, floor(c[i] / (cost * w[i]))) or 0
@@ -709,22 +897,21 @@ local function decide(k, h)
       end
       changed = changed or granted > 0
     end
-    if not lease and not order then
+    if not lease and not order and not back then
       denied = count ~= 0 and (cost == 0 or granted < count)
     end
+    if wrong == 0 and retry >= 0 and denied then
+      retry, band = wait_for(max(cost, 1), s, c, u, q, n, e, w, f)
+    end
     for i = 1, n do
-      local want = max(cost, 1) * w[i]
-      if retry >= 0 and denied and c[i] < want then
-        local wait = s and due(s, c[i], u, e[i], w[i], f[i], want) or floor((want - c[i] + e[i] - 1) / e[i])
-        if wait > retry then
-          retry, band = wait, i
-        end
-      end
-      local tokens = c[i] > 0 and floor(c[i] / w[i]) or 0
+      local tokens = q == 0 and c[i] > 0 and floor(c[i] / w[i]) or 0
       left = left and min(left, tokens) or tokens
     end
     if wrong == 0 and denied and retry >= 0 and blocked * 1000 > u then
       retry = max(retry, blocked * 1000 - u)
+    end
+    if place and cost > 0 and denied and retry > 0 then
+      retry = retry + u - now -- a clock that stepped back comes there later
     end
     if retry > 0 and granted < count then
       if turn then
@@ -743,9 +930,9 @@ local function decide(k, h)
     d, changed = min(d + token, TURN), true
   end
   if changed and not peeked then
-    local full_in = max(d, blocked * 1000 - u)
+    local full_in = max(d, blocked * 1000 - u, heard - u)
     for i = 1, n do
-      full_in = max(full_in, s and due(s, c[i], u, e[i], w[i], f[i], f[i]) or floor((f[i] - c[i] + e[i] - 1) / e[i]))
+      full_in = max(full_in, q + due(s, c[i], u + q, e[i], w[i], f[i], f[i]))
     end
     if s and s.till * 1000 > u then
       full_in = max(full_in, s.till * 1000 - u)
@@ -754,7 +941,7 @@ local function decide(k, h)
       full_in = max(full_in, CLAIM - math.abs(x))
     end
     full_in = full_in + u - now -- the clock may have stepped back behind u
-    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s or false, blocked}
+    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s or false, blocked, q, r}
   end
 end
 

@@ -85,10 +85,11 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 	for i := range in {
 		asks[i] = in[i].Ask
 	}
-	foreign := e.state.Decide(b.now(), &in[0].Rule, in[0].Carry, asks, answers)
+	now := b.now()
+	foreign := e.state.Decide(now, &in[0].Rule, in[0].Carry, asks, answers)
 	for i := range answers {
 		out[i] = port.TakeReply{}
-		tell(&out[i], answers[i], foreign)
+		tell(&out[i], now, &asks[i], &answers[i], foreign)
 	}
 }
 
@@ -99,12 +100,15 @@ func failed(id port.ID, err error) error {
 }
 
 // tell fills in a reply, in place: copying one takes as long as deciding it.
-func tell(r *port.TakeReply, a bucket.Answer, foreign bool) {
+func tell(r *port.TakeReply, nowMicro int64, ask *bucket.Ask, a *bucket.Answer, foreign bool) {
 	r.Granted, r.Remaining, r.Band, r.Foreign = a.Granted, a.Remaining, a.Band, foreign
-	if a.RetryMicro == bucket.Never {
+	switch after := time.Duration(a.RetryMicro) * time.Microsecond; {
+	case a.RetryMicro == bucket.Never:
 		r.TooHigh = true
-	} else {
-		r.RetryAfter = time.Duration(a.RetryMicro) * time.Microsecond
+	case ask.HasPlace(a.Granted, a.RetryMicro):
+		r.Wait, r.DueMicro, r.StepMicro = after, nowMicro+a.RetryMicro, a.StepMicro
+	default:
+		r.RetryAfter = after
 	}
 }
 
@@ -150,6 +154,9 @@ func (b *buckets) Lends() {}
 // Obeys says that buckets heed an operator's orders.
 func (b *buckets) Obeys() {}
 
+// Queues says that buckets have queues, and heed returns.
+func (b *buckets) Queues() {}
+
 // Bind returns the bucket of id under r, to which tokens are carried over like that.
 func (b *buckets) Bind(id port.ID, r bucket.Rule, how domain.Carry) port.BoundBucket {
 	return &bound{store: b, id: id, rule: r, carry: how}
@@ -171,9 +178,11 @@ func (b *bound) Take(ask bucket.Ask) (r port.TakeReply) {
 		r.Err = failed(b.id, err)
 		return r
 	}
-	answer, foreign := e.state.DecideOne(b.store.now(), &b.rule, b.carry, ask)
+	now := b.store.now()
+	var answer bucket.Answer
+	foreign := e.state.DecideOne(now, &b.rule, b.carry, &ask, &answer)
 	e.mu.Unlock()
-	tell(&r, answer, foreign)
+	tell(&r, now, &ask, &answer, foreign)
 	return r
 }
 

@@ -26,6 +26,9 @@ func (bucketStore) Lends() {}
 // Obeys says that buckets heed an operator's orders.
 func (bucketStore) Obeys() {}
 
+// Queues says that buckets have queues, and heed returns.
+func (bucketStore) Queues() {}
+
 // answerNumbers is how many numbers the script answers to an ask.
 const answerNumbers = 4
 
@@ -166,8 +169,13 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 		return appendLease(args, ask)
 	case ask.Order != nil:
 		return append(args, 0, "o", ask.Order.Tokens, ask.Order.BlockMilli)
+	case ask.Return != nil:
+		r := ask.Return
+		return append(args, r.Tokens, "r", startText(r.ID), r.ID.Seq, r.DueMicro, r.StepMicro)
 	case ask.Count < 1:
 		return append(args, -1, 1) // nonsense, and refused as such
+	case ask.WaitMicro > 0:
+		return append(args, ask.Cost, "w", ask.WaitMicro)
 	case ask.Turn:
 		return append(args, ask.Cost, -ask.Count)
 	default:
@@ -187,9 +195,11 @@ func appendLease(args []any, ask bucket.Ask) []any {
 	if l.Sealed {
 		sealed = 1
 	}
-	start := strconv.FormatUint(l.ID.Start, 36)
-	return append(args, ask.Cost, "l", most, start, l.ID.Seq, l.Milli, l.Spent, l.Left, sealed)
+	return append(args, ask.Cost, "l", most, startText(l.ID), l.ID.Seq, l.Milli, l.Spent, l.Left, sealed)
 }
+
+// startText is how a holder is written.
+func startText(id bucket.LeaseID) string { return strconv.FormatUint(id.Start, 36) }
 
 // read reads the reply to the call for groups.
 func (s bucketStore) read(c *call, sent time.Time, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
@@ -200,7 +210,7 @@ func (s bucketStore) read(c *call, sent time.Time, groups []group, in []port.Tak
 	s.clock.hear(n[1], sent)
 	switch n[2] {
 	case 0:
-		return s.readTake(n[3:], groups, in, out)
+		return s.readTake(n[1], n[3:], groups, in, out)
 	case 1:
 		return ErrStale
 	default:
@@ -208,8 +218,8 @@ func (s bucketStore) read(c *call, sent time.Time, groups []group, in []port.Tak
 	}
 }
 
-// readTake reads what was decided of groups.
-func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
+// readTake reads what was decided of groups at that time of the server's.
+func (s bucketStore) readTake(at int64, n []int64, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
 	for _, g := range groups {
 		if len(n) < 2+answerNumbers*(g.end-g.begin) || !within(n[0], answerNewer) || !within(n[1], 1) {
 			return ErrReply
@@ -223,7 +233,7 @@ func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, 
 			case !possible(n, in[i].Ask):
 				return ErrReply
 			default:
-				out[i] = takeReply(n, foreign)
+				out[i] = takeReply(at, n, in[i].Ask, foreign)
 			}
 			n = n[answerNumbers:]
 		}
@@ -238,11 +248,17 @@ func (s bucketStore) readTake(n []int64, groups []group, in []port.TakeRequest, 
 // asked for must never be admitted, and a denial says when to come again.
 func possible(n []int64, ask bucket.Ask) bool {
 	most := max(ask.Count, 0)
-	if ask.Bill != 0 || ask.Order != nil {
+	switch {
+	case ask.Bill != 0, ask.Order != nil:
 		most = 1
+	case ask.Return != nil:
+		return within(n[0], max(ask.Return.Tokens, -ask.Return.Tokens)) && within(n[1], domain.MaxCredits) && n[2] == 0 && n[3] == 0
 	}
 	if !within(n[0], most) || !within(n[1], domain.MaxCredits) {
 		return false
+	}
+	if ask.HasPlace(n[0], n[2]) {
+		return within(n[2], min(ask.WaitMicro, bucket.MaxWaitMicro)) && within(n[3], bucket.MaxWaitMicro)
 	}
 	if !within(n[3], domain.MaxBands-1) {
 		return false
@@ -256,11 +272,14 @@ func possible(n []int64, ask bucket.Ask) bool {
 	return within(n[2], exact) && (n[0] == most || n[2] > 0)
 }
 
-func takeReply(n []int64, foreign bool) port.TakeReply {
+func takeReply(at int64, n []int64, ask bucket.Ask, foreign bool) port.TakeReply {
 	r := port.TakeReply{Granted: n[0], Remaining: n[1], Band: int(n[3]), Foreign: foreign}
-	if n[2] == bucket.Never {
+	switch {
+	case n[2] == bucket.Never:
 		r.TooHigh = true
-	} else {
+	case ask.HasPlace(n[0], n[2]):
+		r.Wait, r.DueMicro, r.StepMicro, r.Band = micros(n[2]), at+n[2], n[3], 0
+	default:
 		r.RetryAfter = micros(n[2])
 	}
 	return r

@@ -46,7 +46,7 @@ func TestAgree(t *testing.T, n int, seed uint64, stores map[string]Maker) {
 		seen[op.saw]++
 	}
 	t.Logf("%d operations; seen: %v", n, seen)
-	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent"} {
+	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent", "waits", "left the queue", "settled"} {
 		if n >= 10_000 && seen[must] < 10 {
 			t.Errorf("the tape is too tame: %q was seen %d times", must, seen[must])
 		}
@@ -63,6 +63,7 @@ type tape struct {
 	known  map[port.ID]uint64
 	tokens map[port.ID]uint64
 	seq    uint64
+	places map[string]port.TakeReply // in queues, that were given last, by the bucket's key
 }
 
 // An operation is one call, made on each store.
@@ -80,7 +81,7 @@ const rulesOfBucket = 3
 
 func newTape(seed uint64) *tape {
 	r := rand.New(rand.NewPCG(seed, 1))
-	tp := &tape{Rand: r, clock: newClock(), known: make(map[port.ID]uint64), tokens: make(map[port.ID]uint64)}
+	tp := &tape{Rand: r, clock: newClock(), known: make(map[port.ID]uint64), tokens: make(map[port.ID]uint64), places: make(map[string]port.TakeReply)}
 	for _, l := range []domain.RateLimit{
 		limit(10, time.Second, 10), limit(3, time.Second, 5), limit(1000, time.Second, 100), limit(7, time.Minute, 20),
 		version(limit(10, time.Second, 100), 1), version(limit(1, time.Hour, 3), 2), version(limit(999_983, time.Second, 77), 2),
@@ -162,6 +163,12 @@ func (tp *tape) take() *operation {
 		if tp.IntN(6) == 0 {
 			in[i].Ask = tp.lease()
 		}
+		if tp.IntN(8) == 0 {
+			in[i].Ask = bucket.Ask{Cost: int64(tp.IntN(7)), Count: 1, WaitMicro: int64(1 + tp.IntN(3_000_000))}
+		}
+		if tp.IntN(7) == 0 {
+			in[i].Ask = tp.giveUp(in[i].Bucket.Key)
+		}
 		if tp.IntN(60) == 0 {
 			in[i].Ask = bucket.Ask{Order: &bucket.Order{Tokens: int64(tp.IntN(20) - 3), BlockMilli: max(int64(tp.IntN(1500)-1000), -1) * int64(tp.IntN(2))}}
 		}
@@ -178,6 +185,14 @@ func (tp *tape) take() *operation {
 					op.saw = "not lent"
 				}
 			}
+			switch {
+			case out[i].DueMicro != 0:
+				tp.places[in[i].Bucket.Key], op.saw = out[i], "waits" // of all stores, as they agree
+			case in[i].Return != nil && in[i].Return.DueMicro != 0 && out[i].Granted > 0:
+				op.saw = "left the queue"
+			case in[i].Return != nil && out[i].Granted > 0:
+				op.saw = "settled"
+			}
 		}
 		return fmt.Sprintf("%+v", out)
 	}
@@ -191,6 +206,9 @@ func askText(in []port.TakeRequest) string {
 		fmt.Fprintf(&text, "%+v", r)
 		if r.Lease != nil {
 			fmt.Fprintf(&text, " with %+v", *r.Lease)
+		}
+		if r.Return != nil {
+			fmt.Fprintf(&text, " with %+v", *r.Return)
 		}
 		if r.Order != nil {
 			fmt.Fprintf(&text, " with %+v", *r.Order)
@@ -209,6 +227,19 @@ func (tp *tape) lease() bucket.Ask {
 			Milli: int64(tp.IntN(bucket.MaxLeaseMilli + 100)), Spent: seq - uint64(tp.IntN(3)), Left: int64(tp.IntN(12) - 1), Sealed: tp.IntN(4) == 0,
 		},
 	}
+}
+
+// giveUp returns what was taken before: often the last place in a queue.
+func (tp *tape) giveUp(key string) bucket.Ask {
+	tp.seq += uint64(tp.IntN(3))
+	r := &bucket.Return{ID: bucket.LeaseID{Start: uint64(1 + tp.IntN(4)), Seq: tp.seq}, Tokens: int64(tp.IntN(20) - 5)}
+	if tp.IntN(3) > 0 {
+		r.Tokens, r.DueMicro, r.StepMicro = int64(tp.IntN(8)), tp.places[key].DueMicro, tp.places[key].StepMicro
+	}
+	if tp.IntN(8) == 0 {
+		r.DueMicro = tp.clock.micro + int64(tp.IntN(2_000_000))
+	}
+	return bucket.Ask{Return: r}
 }
 
 func (tp *tape) breaker() (port.ID, breaker.Rules) {

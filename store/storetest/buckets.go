@@ -73,6 +73,15 @@ func TestBuckets(t *testing.T, newStore Maker) {
 	if lends && obeys {
 		further = append(further, blockedLeaseStories()...)
 	}
+	if _, queues := has.(port.Queuer); queues {
+		further = append(further, slices.Concat(queueStories(), returnStories())...)
+		if obeys {
+			further = append(further, orderedQueueStories()...)
+		}
+		if lends {
+			further = append(further, lentQueueStories()...)
+		}
+	}
 	for _, story := range further {
 		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}

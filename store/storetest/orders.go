@@ -17,7 +17,7 @@ func block(lasting time.Duration) bucket.Ask {
 }
 
 func reset() bucket.Ask {
-	return bucket.Ask{Order: &bucket.Order{Tokens: domain.MaxCredits}}
+	return bucket.Ask{Order: &bucket.Order{Tokens: bucket.Refill}}
 }
 
 // blocked is a refusal of a look.
