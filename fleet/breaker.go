@@ -52,7 +52,7 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	if err != nil {
 		return nil, err
 	}
-	b.shard = r.shardLocked(r.shardNumber(b.id))
+	b.shard = r.shardLocked(shardNumber(r.stores.Breakers, b.id))
 	if p.Sharing != domain.ShareLocal {
 		if r.stores.Breakers == nil || r.stores.Views == nil {
 			return nil, &domain.PolicyError{

@@ -43,10 +43,21 @@ type settings struct {
 	tiers  tiers
 }
 
+// reserved begins the names of limits that are this library's own.
+const reserved = "holdfast."
+
 func newLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
 	if err := domain.ValidateName("rate_limit", p.Name); err != nil {
 		return nil, err
 	}
+	if strings.HasPrefix(p.Name, reserved) {
+		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "must not begin with " + reserved}
+	}
+	return makeLimiter(r, p)
+}
+
+// makeLimiter makes a limiter of any name.
+func makeLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
 	if r.stores.Buckets == nil {
 		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "needs a store with buckets"}
 	}
@@ -348,7 +359,7 @@ func (l *Limiter) lane(set *settings, key string) *lane {
 }
 
 func (l *Limiter) newLane(id port.ID) *lane {
-	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(id)}
+	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(l.replica.stores.Buckets, id)}
 	ln.flight.Init(ln.shard.flights, ln)
 	if l.lends() {
 		ln.lease = lease.New(l.replica.holderNumber())

@@ -39,17 +39,17 @@ func (e *downError) Error() string { return "it did not answer lately: " + e.err
 
 func (e *downError) Unwrap() error { return e.err }
 
-// shardOf returns the shard of an entity, by the store's own sharding where it
-// has one.
-func (r *Replica) shardOf(id port.ID) *shard {
-	number := r.shardNumber(id)
+// shardOf returns the shard of an entity, by the sharding of the port that keeps it
+// where that has one.
+func (r *Replica) shardOf(keeper any, id port.ID) *shard {
+	number := shardNumber(keeper, id)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.shardLocked(number)
 }
 
-func (r *Replica) shardNumber(id port.ID) uint32 {
-	if s, ok := r.stores.Buckets.(port.Sharder); ok {
+func shardNumber(keeper any, id port.ID) uint32 {
+	if s, ok := keeper.(port.Sharder); ok {
 		return s.Shard(id)
 	}
 	return 0

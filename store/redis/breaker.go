@@ -10,8 +10,11 @@ import (
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
-// breakerStore implements port.BreakerStore.
+// breakerStore implements port.BreakerStore and port.Sharder.
 type breakerStore struct{ *Store }
+
+// Shard returns the part of a cluster that a breaker lives on.
+func (s breakerStore) Shard(id port.ID) uint32 { return s.shard(kindBreaker, id) }
 
 // A step is one call of breaker_step.lua and what it answered.
 type step struct {

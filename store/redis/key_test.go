@@ -2,6 +2,7 @@ package redisstore
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -168,6 +169,33 @@ func TestShards(t *testing.T) {
 		if shard >= shardCount || n < 20 {
 			t.Errorf("shard %d has %d of 1,000 keys", shard, n)
 		}
+	}
+}
+
+// Each port knows the shard of its own entities: a breaker's key is not in the slot of
+// the bucket of that name.
+func TestEachPortHasItsOwnShards(t *testing.T) {
+	t.Parallel()
+	cluster := redis.NewClusterClient(&redis.ClusterOptions{Addrs: []string{"127.0.0.1:1"}})
+	t.Cleanup(func() { _ = cluster.Close() })
+	s := New(cluster, "shop", Options{})
+	stores := s.Stores()
+	apart := 0
+	for i := range 100 {
+		id := port.ID{Name: "part" + strconv.Itoa(i)}
+		bucket := stores.Buckets.(port.Sharder).Shard(id)
+		for kind, keeper := range map[byte]any{kindBucket: stores.Buckets, kindBreaker: stores.Breakers, kindMembers: stores.Members} {
+			_, tag, _ := strings.Cut(strings.TrimSuffix(s.key(kind, id), "}"), "{")
+			want := uint32(crc16(tag)) % slotCount / (slotCount / shardCount)
+			if got := keeper.(port.Sharder).Shard(id); got != want {
+				t.Errorf("shard of %s: %d; want %d", s.key(kind, id), got, want)
+			} else if got != bucket {
+				apart++
+			}
+		}
+	}
+	if apart < 100 {
+		t.Errorf("only %d of 200 are elsewhere than the bucket of that name", apart)
 	}
 }
 

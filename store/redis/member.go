@@ -8,8 +8,11 @@ import (
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
-// memberStore implements port.MemberStore.
+// memberStore implements port.MemberStore and port.Sharder.
 type memberStore struct{ *Store }
+
+// Shard returns the part of a cluster that the members live on.
+func (s memberStore) Shard(id port.ID) uint32 { return s.shard(kindMembers, id) }
 
 // Beat keeps replica a member.
 func (s memberStore) Beat(ctx context.Context, replica string, lasting time.Duration) (int, error) {
