@@ -11,10 +11,12 @@ import (
 var (
 	ErrTimeout          = errors.New("timeout")
 	ErrRetryExhausted   = errors.New("retry exhausted")
+	ErrBudgetExhausted  = errors.New("retry budget exhausted")
 	ErrCircuitOpen      = errors.New("circuit open")
 	ErrRateLimited      = errors.New("rate limited")
-	ErrCostTooHigh      = errors.New("cost above burst")  // no wait would help
-	ErrKeyMissing       = errors.New("key missing")       // a keyed limit was called without its key
+	ErrCostTooHigh      = errors.New("cost above burst") // no wait would help
+	ErrKeyMissing       = errors.New("key missing")      // a keyed limit was called without its key
+	ErrBulkheadFull     = errors.New("bulkhead full")
 	ErrStoreUnavailable = errors.New("store unavailable") // it could not decide
 	ErrStoreConfig      = errors.New("store misconfigured")
 	ErrInvalidPolicy    = errors.New("invalid policy")
@@ -88,6 +90,29 @@ func (e *RetryExhaustedError) Is(target error) bool { return target == ErrRetryE
 // Unwrap returns the last attempt's error.
 func (e *RetryExhaustedError) Unwrap() error { return e.Err }
 
+// A BudgetExhaustedError says that a Retry policy did not try again after a
+// retryable error, since its RetryBudget was empty. It matches [ErrBudgetExhausted]
+// and the last error, and is not retried further out.
+type BudgetExhaustedError struct {
+	Name     string // the budget's
+	Attempts int    // made, those that an inner policy refused included
+	Err      error  // the last attempt's error
+}
+
+func (e *BudgetExhaustedError) Error() string {
+	return fmt.Sprintf("%s: %q, after %d attempts: %v", ErrBudgetExhausted, e.Name, e.Attempts, e.Err)
+}
+
+// Is reports whether target is ErrBudgetExhausted.
+func (e *BudgetExhaustedError) Is(target error) bool { return target == ErrBudgetExhausted }
+
+// Unwrap returns the last attempt's error.
+func (e *BudgetExhaustedError) Unwrap() error { return e.Err }
+
+// Retryable returns false, whatever the last error says: a retry further out would
+// make the load that the budget bounds.
+func (*BudgetExhaustedError) Retryable() bool { return false }
+
 // A CircuitOpenError is a breaker's refusal. It matches [ErrCircuitOpen].
 type CircuitOpenError struct {
 	Name       string
@@ -134,6 +159,20 @@ func (e *RateLimitedError) Is(target error) bool { return target == ErrRateLimit
 func (*RateLimitedError) Outcome() Outcome { return Ignored }
 
 func (e *RateLimitedError) retryAfter() time.Duration { return e.RetryAfter }
+
+// A BulkheadFullError is a bulkhead's refusal. It matches [ErrBulkheadFull].
+type BulkheadFullError struct {
+	Name     string
+	Degraded bool // the store did not decide: the replica's share of the fleet's room is taken
+}
+
+func (e *BulkheadFullError) Error() string { return fmt.Sprintf("%s: %q", ErrBulkheadFull, e.Name) }
+
+// Is reports whether target is ErrBulkheadFull.
+func (e *BulkheadFullError) Is(target error) bool { return target == ErrBulkheadFull }
+
+// Outcome returns Ignored: the dependency was not called.
+func (*BulkheadFullError) Outcome() Outcome { return Ignored }
 
 // A StoreError says that a store could not decide. It matches [ErrStoreConfig]
 // when the cause is permissions, a password or TLS, else [ErrStoreUnavailable],

@@ -16,6 +16,7 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 	sentinels := []error{
 		hold.ErrTimeout, hold.ErrRetryExhausted, hold.ErrCircuitOpen, hold.ErrRateLimited, hold.ErrCostTooHigh,
 		hold.ErrKeyMissing, hold.ErrStoreUnavailable, hold.ErrStoreConfig, hold.ErrInvalidPolicy, hold.ErrConflict, hold.ErrClosed,
+		hold.ErrBudgetExhausted, hold.ErrBulkheadFull,
 	}
 	for _, tt := range []struct {
 		err      error
@@ -29,6 +30,11 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 			&hold.RetryExhaustedError{Attempts: 3, Err: errBackend},
 			hold.ErrRetryExhausted, errBackend, "retry exhausted after 3 attempts: backend",
 		},
+		{
+			&hold.BudgetExhaustedError{Name: "b", Attempts: 2, Err: errBackend},
+			hold.ErrBudgetExhausted, errBackend, `retry budget exhausted: "b", after 2 attempts: backend`,
+		},
+		{&hold.BulkheadFullError{Name: "b"}, hold.ErrBulkheadFull, nil, `bulkhead full: "b"`},
 		{
 			&hold.CircuitOpenError{Name: "b", Scope: hold.ScopeFleet, RetryAfter: time.Second},
 			hold.ErrCircuitOpen, nil, `circuit open: "b" (fleet), retry after 1s`,

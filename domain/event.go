@@ -23,6 +23,9 @@ const (
 	// EventLost: the shared state of breaker Name was lost (a flush, a
 	// failover) and starts afresh.
 	EventLost
+	// EventBudgetEmpty: the retry budget Name is used up, and retries stop. It is
+	// told again when there was enough in it for a minute.
+	EventBudgetEmpty
 )
 
 // String returns the kind in a word or two, such as "store down".
@@ -40,6 +43,8 @@ func (k EventKind) String() string {
 		return "settings differ"
 	case EventLost:
 		return "state lost"
+	case EventBudgetEmpty:
+		return "retry budget empty"
 	default:
 		return "unknown"
 	}
@@ -49,7 +54,7 @@ func (k EventKind) String() string {
 // saw it. Fields that do not belong to its Kind are zero.
 type Event struct {
 	Kind       EventKind
-	Name       string // of the breaker or limit
+	Name       string // of the breaker, limit or budget
 	Replica    string // who tells
 	From, To   State
 	Scope      Scope

@@ -11,3 +11,9 @@ type Operation[T any] interface {
 	// Execute does the work once. It should honour ctx.
 	Execute(ctx context.Context) (T, error)
 }
+
+// An Idempotent operation says whether its Execute may run several times at once: only
+// then a [Hedge] in its policy does anything.
+type Idempotent interface {
+	Idempotent() bool
+}

@@ -1,8 +1,8 @@
 package domain
 
 // A Policy says what an operation needs. The policies are [None], [Retry],
-// [CircuitBreaker], [RateLimit], [Timeout] and what [Combine] makes of them;
-// the interface is sealed, so no other kind can exist. A nil Policy is invalid:
+// [CircuitBreaker], [RateLimit], [Timeout], [Bulkhead], [Hedge] and what [Combine]
+// makes of them; the interface is sealed, so no other kind can exist. A nil Policy is invalid:
 // running without protection has to be written down, as None.
 //
 // Policies are immutable values, comparable with ==, and safe for concurrent use.
@@ -43,13 +43,16 @@ func ValidateName(policy, name string) error {
 }
 
 // optionalName is ValidateName for a policy that may take its guard's name.
-func optionalName(policy, name string) error {
+func optionalName(policy, name string) error { return optionalNameIn(policy, "Name", name) }
+
+// optionalNameIn is optionalName for the name in that field.
+func optionalNameIn(policy, field, name string) error {
 	if len(name) > nameMax {
-		return invalid(policy, "Name", "is longer than 64 bytes")
+		return invalid(policy, field, "is longer than 64 bytes")
 	}
 	for i := range len(name) {
 		if !nameByte(name[i]) {
-			return invalid(policy, "Name", "may hold only ASCII letters, digits, '.', '_' and '-'")
+			return invalid(policy, field, "may hold only ASCII letters, digits, '.', '_' and '-'")
 		}
 	}
 	return nil

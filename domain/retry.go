@@ -27,10 +27,13 @@ type Retry struct {
 	// MaxElapsed bounds the whole series from its start: an attempt that could
 	// not begin before it is not waited for. Defaults to no bound.
 	MaxElapsed time.Duration
+	// Budget bounds the retries of the whole fleet by its calls. Defaults to no
+	// bound.
+	Budget RetryBudget
 }
 
-// Validate reports a negative MaxElapsed, a MaxAttempts below -1, and what
-// [Backoff.Validate] reports.
+// Validate reports a negative MaxElapsed, a MaxAttempts below -1, what
+// [Backoff.Validate] reports, and a Budget out of range.
 func (r Retry) Validate() error {
 	if r.MaxAttempts < UnlimitedAttempts {
 		return invalid(kindRetry, "MaxAttempts", "must be positive, or -1 for no count")
@@ -38,7 +41,10 @@ func (r Retry) Validate() error {
 	if r.MaxElapsed < 0 {
 		return invalid(kindRetry, "MaxElapsed", "is negative")
 	}
-	return r.Backoff.Validate()
+	if err := r.Backoff.Validate(); err != nil {
+		return err
+	}
+	return r.Budget.validate(kindRetry)
 }
 
 // WithDefaults returns r with each zero field replaced by its default.
@@ -58,6 +64,7 @@ func (r Retry) String() string {
 		f.text("backoff", r.Backoff.String())
 	}
 	f.duration("max_elapsed", r.MaxElapsed)
+	f.text("budget", r.Budget.String())
 	return f.String()
 }
 

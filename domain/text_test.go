@@ -29,6 +29,8 @@ func TestPolicyText(t *testing.T) {
 		"rate_limit(5/s, lease=true)":        hold.RateLimit{Limit: hold.PerSecond(5), Lease: true},
 		"rate_limit(5/s, max_wait=2s)":       hold.RateLimit{Limit: hold.PerSecond(5), MaxWait: 2 * time.Second},
 		"rate_limit(5/s, shadow=true)":       hold.RateLimit{Limit: hold.PerSecond(5), Shadow: true},
+		"bulkhead(10)":                       hold.Bulkhead{MaxConcurrent: 10},
+		"hedge(50ms)":                        hold.Hedge{Delay: 50 * time.Millisecond},
 		"rate_limit(5/m)":                    hold.RateLimit{Limit: hold.PerMinute(5)},
 		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},
 		"rate_limit(1/1m30s, name=a)":        hold.RateLimit{Name: "a", Limit: hold.Per(1, 90*time.Second)},
@@ -37,6 +39,13 @@ func TestPolicyText(t *testing.T) {
 		"timeout(2s) > retry() > <nil>":      hold.Combine(hold.Timeout{Duration: 2 * time.Second}, hold.Retry{}, nil),
 		"none > retry() > none":              hold.Combine(hold.Combine(hold.None{}, hold.Retry{}), hold.None{}),
 		"retry(backoff=linear(jitter=none))": hold.Retry{Backoff: hold.Linear(0, 0)},
+		"bulkhead(10, name=a, max_wait=100ms, fleet=true)": hold.Bulkhead{
+			Name: "a", MaxConcurrent: 10, MaxWait: 100 * time.Millisecond, Fleet: true,
+		},
+		"hedge(50ms, max_hedges=2, budget=budget(name=a, per_second=5))": hold.Hedge{
+			Delay: 50 * time.Millisecond, MaxHedges: 2, Budget: hold.RetryBudget{Name: "a", PerSecond: 5},
+		},
+		"retry(budget=budget(ratio=0.1, per_second=10))": hold.Retry{Budget: hold.RetryBudget{Ratio: 0.1, PerSecond: 10}},
 		"retry(backoff=fixed(initial=1m30s, jitter=0.25), max_elapsed=1h)": hold.Retry{
 			Backoff: jittered, MaxElapsed: time.Hour,
 		},
@@ -89,6 +98,7 @@ func TestNamesOfValues(t *testing.T) {
 		"store misconfigured": {hold.EventStoreConfig},
 		"settings differ":     {hold.EventSettings},
 		"state lost":          {hold.EventLost},
+		"retry budget empty":  {hold.EventBudgetEmpty},
 		"unknown": {
 			hold.Outcome(99), hold.State(99), hold.Scope(99), hold.Sharing(99), hold.Outage(99),
 			hold.BackoffKind(99), hold.EventKind(0), hold.EventKind(99),

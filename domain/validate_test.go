@@ -43,6 +43,16 @@ func TestValidateRetry(t *testing.T) {
 		{"no count", hold.Retry{MaxAttempts: hold.UnlimitedAttempts}, ""},
 		{"below no count", hold.Retry{MaxAttempts: -2}, "MaxAttempts"},
 		{"time runs backwards", hold.Retry{MaxElapsed: -1}, "MaxElapsed"},
+		{"a budget of a tenth", hold.Retry{Budget: hold.RetryBudget{Name: "a", Ratio: 0.1}}, ""},
+		{"a budget of every call, and the most a second", hold.Retry{Budget: hold.RetryBudget{Ratio: 1, PerSecond: hold.MaxBudgetPerSecond}}, ""},
+		{"percent for a budget", hold.Retry{Budget: hold.RetryBudget{Ratio: 10}}, "Budget.Ratio"},
+		{"a negative budget", hold.Retry{Budget: hold.RetryBudget{Ratio: -0.1}}, "Budget.Ratio"},
+		{"a budget that is no number", hold.Retry{Budget: hold.RetryBudget{Ratio: math.NaN()}}, "Budget.Ratio"},
+		{"a budget of less than can be counted", hold.Retry{Budget: hold.RetryBudget{Ratio: 1e-7}}, "Budget.Ratio"},
+		{"negative retries a second", hold.Retry{Budget: hold.RetryBudget{PerSecond: -1}}, "Budget.PerSecond"},
+		{"more retries a second than any fleet makes", hold.Retry{Budget: hold.RetryBudget{PerSecond: hold.MaxBudgetPerSecond + 1}}, "Budget.PerSecond"},
+		{"a budget that bounds nothing", hold.Retry{Budget: hold.RetryBudget{Name: "a"}}, "Budget"},
+		{"a budget of no name", hold.Retry{Budget: hold.RetryBudget{Name: "a b", Ratio: 1}}, "Budget.Name"},
 		{"an unknown backoff", hold.Retry{Backoff: hold.Backoff{Kind: 4}}, "Backoff.Kind"},
 		{"a negative pause", hold.Retry{Backoff: hold.Fixed(-1)}, "Backoff.Initial"},
 		{"a negative growth", hold.Retry{Backoff: hold.Linear(0, -1)}, "Backoff.Increment"},
@@ -112,6 +122,42 @@ func TestValidateRateLimit(t *testing.T) {
 			t.Parallel()
 			wantField(t, tt.policy.Validate(), tt.field)
 		})
+	}
+}
+
+func TestValidateBulkheadAndHedge(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		policy hold.Policy
+		field  string
+	}{
+		{"a bulkhead without room", hold.Bulkhead{}, "MaxConcurrent"},
+		{"a negative bulkhead", hold.Bulkhead{MaxConcurrent: -1}, "MaxConcurrent"},
+		{"a bulkhead of one", hold.Bulkhead{MaxConcurrent: 1}, ""},
+		{"the largest bulkhead, and the longest wait", hold.Bulkhead{MaxConcurrent: hold.MaxConcurrentCalls, MaxWait: hold.MaxWait, Fleet: true}, ""},
+		{"a bulkhead that bounds nothing", hold.Bulkhead{MaxConcurrent: hold.MaxConcurrentCalls + 1}, "MaxConcurrent"},
+		{"a negative wait", hold.Bulkhead{MaxConcurrent: 1, MaxWait: -1}, "MaxWait"},
+		{"a wait above an hour", hold.Bulkhead{MaxConcurrent: 1, MaxWait: hold.MaxWait + 1}, "MaxWait"},
+		{"a bulkhead whose name could leave its namespace", hold.Bulkhead{Name: "a}:b", MaxConcurrent: 1}, "Name"},
+		{"a hedge without a delay", hold.Hedge{}, "Delay"},
+		{"a negative delay", hold.Hedge{Delay: -1}, "Delay"},
+		{"a hedge", hold.Hedge{Delay: 1}, ""},
+		{"negative hedges", hold.Hedge{Delay: 1, MaxHedges: -1}, "MaxHedges"},
+		{"a hedge with a budget of nonsense", hold.Hedge{Delay: 1, Budget: hold.RetryBudget{Ratio: 2}}, "Budget.Ratio"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wantField(t, tt.policy.Validate(), tt.field)
+		})
+	}
+	want := hold.Hedge{Delay: 1, MaxHedges: 1, Budget: hold.RetryBudget{Ratio: 0.1}}
+	if got := (hold.Hedge{Delay: 1}).WithDefaults(); got != want || got.WithDefaults() != want {
+		t.Errorf("the defaults are %+v; want %+v", got, want)
+	}
+	named := hold.Hedge{Delay: 1, MaxHedges: 2, Budget: hold.RetryBudget{Name: "a", PerSecond: 5}}
+	if got := named.WithDefaults(); got != named {
+		t.Errorf("the defaults change %+v to %+v", named, got)
 	}
 }
 

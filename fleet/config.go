@@ -86,6 +86,10 @@ func (b *Budget) left(limit time.Duration) time.Duration {
 	return max(limit-b.spent, 0)
 }
 
+// Join takes from b what other spent beside it: of two that ran side by side the longer
+// one counts.
+func (b *Budget) Join(other *Budget) { b.spent = max(b.spent, other.spent) }
+
 func (b *Budget) spend(d time.Duration) {
 	if b != nil {
 		b.spent += d

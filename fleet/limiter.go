@@ -364,7 +364,7 @@ func (l *Limiter) newLane(id port.ID) *lane {
 	if l.lends() {
 		ln.lease = lease.New(l.replica.holderNumber())
 	}
-	ln.shard.sample.CompareAndSwap(nil, ln)
+	ln.shard.tryWith(ln.touch)
 	return ln
 }
 

@@ -34,12 +34,14 @@ type Replica struct {
 
 	members atomic.Int64 // last seen; 0 = never
 
-	mu       sync.Mutex
-	limiters map[string]*Limiter
-	breakers map[string]*Breaker
-	shards   map[uint32]*shard
-	pulses   map[*shard]*pulse // of shared breakers
-	watching sync.Once
+	mu        sync.Mutex
+	limiters  map[string]*Limiter
+	breakers  map[string]*Breaker
+	budgets   map[string]*RetryBudget
+	bulkheads map[string]*Bulkhead
+	shards    map[uint32]*shard
+	pulses    map[*shard]*pulse // of shared breakers
+	watching  sync.Once
 }
 
 // Join makes this process a replica of the fleet that shares stores. It makes
@@ -70,6 +72,8 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		cancel:      cancel,
 		limiters:    make(map[string]*Limiter),
 		breakers:    make(map[string]*Breaker),
+		budgets:     make(map[string]*RetryBudget),
+		bulkheads:   make(map[string]*Bulkhead),
 		shards:      make(map[uint32]*shard),
 		pulses:      make(map[*shard]*pulse),
 	}
@@ -146,6 +150,14 @@ func (r *Replica) FindBreaker(name string) (*Breaker, bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	b, ok := r.breakers[name]
+	return b, ok
+}
+
+// FindRetryBudget finds a retry budget that was made.
+func (r *Replica) FindRetryBudget(name string) (*RetryBudget, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	b, ok := r.budgets[name]
 	return b, ok
 }
 
@@ -266,6 +278,7 @@ func (r *Replica) leave(ctx context.Context) {
 	defer cancel()
 	r.returnLeases(ctx)
 	r.returnPlaces(ctx)
+	r.returnPermits(ctx)
 	r.withdraw(ctx)
 	if r.stores.Members != nil && r.members.Load() > 0 {
 		_, _ = r.stores.Members.Beat(ctx, r.incarnation, 0) // it expires by itself otherwise

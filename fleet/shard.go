@@ -19,7 +19,7 @@ type shard struct {
 	health  outage.Health
 	flights *flight.Shard[*lane, demand, port.TakeReply]
 	trouble atomic.Pointer[downError] // the last failure
-	sample  atomic.Pointer[lane]      // any bucket of this part, to try it with; nil = none is used
+	sample  atomic.Pointer[trial]     // of any bucket or bulkhead of this part, to try it with; nil = none is used
 	unwell  atomic.Bool               // the last call that was to write failed
 
 	edges sync.Mutex    // keeps changes of health and what is told of them in one order
@@ -98,7 +98,7 @@ func (s *shard) recordRead(err error) {
 // recordBeat is record for a beat, which may pass where other calls do not: it
 // has rights of its own, and its first command frees memory. If the store is not
 // well it lets it be tried, also when nobody calls: bills wait for that. Who uses
-// no bucket has nothing better than the beat.
+// neither a bucket nor a bulkhead has nothing better than the beat.
 func (s *shard) recordBeat(err error) {
 	up := s.health.Up()
 	sample := s.sample.Load()
@@ -106,7 +106,7 @@ func (s *shard) recordBeat(err error) {
 	case err != nil || (up && !s.unwell.Load()):
 		s.note(err)
 	case up && sample != nil:
-		s.ask(sample.touch)
+		s.ask(*sample)
 	case up:
 	case sample != nil:
 		s.try(nil)
@@ -212,24 +212,30 @@ func (s *shard) forgive() {
 	s.debtors = nil
 }
 
-// try asks the store one question, if it is down and a trial is due: to write a
-// bucket as it is or, where no bucket is used, otherwise. No caller waits for it.
-func (s *shard) try(otherwise func(context.Context) error) {
-	question := otherwise
-	if ln := s.sample.Load(); ln != nil {
-		question = ln.touch
+// A trial is a call that writes, and changes nothing.
+type trial func(context.Context) error
+
+// tryWith notes what the store can be tried with.
+func (s *shard) tryWith(q trial) { s.sample.CompareAndSwap(nil, &q) }
+
+// try makes one trial, if the store is down and one is due: with what there is to try it
+// with or, where that is nothing, otherwise. No caller waits for it.
+func (s *shard) try(otherwise trial) {
+	with := otherwise
+	if sample := s.sample.Load(); sample != nil {
+		with = *sample
 	}
 	if s.health.Trial(s.replica.clock.now(), s.replica.config.StoreTimeout) {
-		s.ask(question)
+		s.ask(with)
 	}
 }
 
-// ask lets the answer to a question that writes say how the store is.
-func (s *shard) ask(question func(context.Context) error) {
+// ask lets the answer to a trial say how the store is.
+func (s *shard) ask(with trial) {
 	s.replica.spawn(func(ctx context.Context) {
 		ctx, cancel := context.WithTimeout(ctx, s.replica.config.StoreTimeout)
 		defer cancel()
-		s.record(question(ctx))
+		s.record(with(ctx))
 	})
 }
 

@@ -48,6 +48,7 @@ func architecture() []rule {
 		{"domain", domain},
 		{"domain/bucket", rules},
 		{"domain/breaker", rules},
+		{"domain/bulkhead", rules},
 		{"domain/port", slices.Concat(domain, []string{"./domain/..."})},
 
 		{"internal/redisserver", []string{"std"}},

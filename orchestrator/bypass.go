@@ -11,8 +11,8 @@ import (
 // Bypass returns an Orchestrator that runs every function bare: once, in the
 // caller's context, with no retry, no limit, no observer. Policies are checked
 // all the same. It is for tests of what is inside a guard, and for switching
-// protection off. Its guards make no breakers and limits; those made by Limiter
-// and Breaker admit everything and never open.
+// protection off. Its guards make no breakers, limits and bulkheads; those made by
+// Limiter, Breaker and Bulkhead admit everything and never open.
 func Bypass() *Orchestrator {
 	o, err := New(port.Stores{Buckets: admitAll{}}, Config{})
 	if err != nil {
@@ -20,6 +20,12 @@ func Bypass() *Orchestrator {
 	}
 	o.bare = true
 	return o
+}
+
+// neverFull is p with more room than any process can use.
+func neverFull(p domain.Bulkhead) domain.Bulkhead {
+	p.MaxConcurrent, p.Fleet = domain.MaxConcurrentCalls, false
+	return p
 }
 
 // neverOpen is p with limits that no process reaches.
@@ -37,8 +43,15 @@ func (admitAll) Take(_ context.Context, in []port.TakeRequest, out []port.TakeRe
 	}
 }
 
+// Lends, Obeys and Queues say that no kind of limit is refused.
+func (admitAll) Lends()  {}
+func (admitAll) Obeys()  {}
+func (admitAll) Queues() {}
+
 // Bind makes it a port.Binder, so that the limiters have nothing to wait for.
-func (admitAll) Bind(port.ID, bucket.Rule) port.BoundBucket { return boundAdmitAll{} }
+func (admitAll) Bind(port.ID, bucket.Rule, domain.Carry) port.BoundBucket { return boundAdmitAll{} }
+
+var _ port.Binder = admitAll{}
 
 func (admitAll) answer(ask bucket.Ask) port.TakeReply { return port.TakeReply{Granted: ask.Count} }
 

@@ -56,7 +56,16 @@ func ExecuteWithPolicy[T any](
 }
 
 // Execute runs an operation under the policy that it declares, as
-// [ExecuteWithPolicy] does.
+// [ExecuteWithPolicy] does; one that says that it is [domain.Idempotent] as
+// [DoIdempotent] does.
 func Execute[T any](ctx context.Context, o *Orchestrator, op domain.Operation[T], call ...Call) (T, error) {
-	return ExecuteWithPolicy(ctx, o, op.ResiliencePolicy(), op.Execute, call...)
+	g, err := o.guardFor(op.ResiliencePolicy())
+	if err != nil {
+		var none T
+		return none, err
+	}
+	if says, ok := op.(domain.Idempotent); ok && says.Idempotent() {
+		return DoIdempotent(ctx, g, op.Execute, call...)
+	}
+	return Do(ctx, g, op.Execute, call...)
 }

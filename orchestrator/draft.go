@@ -12,6 +12,8 @@ const (
 	kindGuard   = "guard"
 	kindBreaker = "circuit_breaker"
 	kindLimit   = "rate_limit"
+
+	kindBulkhead = "bulkhead"
 )
 
 func invalid(policy, field, reason string) error {
@@ -42,7 +44,30 @@ func checked(guard string, layer domain.Policy) (domain.Policy, error) {
 	switch l := layer.(type) {
 	case nil:
 		return nil, invalid(kindGuard, "Policy", "is nil; say None for no protection")
-	case domain.None, domain.Retry, domain.Timeout:
+	case domain.None, domain.Timeout:
+		return l, l.Validate()
+	case domain.Retry:
+		if err := l.Validate(); err != nil {
+			return nil, err
+		}
+		b, err := named(l.Budget, "retry", guard)
+		l.Budget = b
+		return l, err
+	case domain.Hedge:
+		if err := l.Validate(); err != nil {
+			return nil, err
+		}
+		l = l.WithDefaults()
+		b, err := named(l.Budget, "hedge", guard)
+		l.Budget = b
+		return l, err
+	case domain.Bulkhead:
+		if l.Name == "" {
+			l.Name = guard
+		}
+		if err := domain.ValidateName(kindBulkhead, l.Name); err != nil {
+			return nil, err
+		}
 		return l, l.Validate()
 	case domain.CircuitBreaker:
 		if l.Name == "" {
@@ -65,8 +90,8 @@ func checked(guard string, layer domain.Policy) (domain.Policy, error) {
 	}
 }
 
-// noneTwice refuses a breaker or limit that stands twice in one guard: its
-// probe would wait for itself, its tokens would be taken twice. Layers that
+// noneTwice refuses a breaker, limit or bulkhead that stands twice in one guard: its
+// probe would wait for itself, its tokens or its room would be taken twice. Layers that
 // took the guard's name are the likely case.
 func noneTwice(layers []domain.Policy) error {
 	type part struct{ kind, name string }
@@ -78,6 +103,8 @@ func noneTwice(layers []domain.Policy) error {
 			p = part{kindBreaker, l.Name}
 		case domain.RateLimit:
 			p = part{kindLimit, l.Name}
+		case domain.Bulkhead:
+			p = part{kindBulkhead, l.Name}
 		default:
 			continue
 		}
@@ -108,7 +135,7 @@ func leasesSuffice(layers []domain.Policy, storeTimeout time.Duration) error {
 }
 
 // longest returns how long layers can take as far as they say so: up to the outermost
-// timeout, and what limits before it wait.
+// timeout, and what limits, bulkheads and hedges before it wait.
 func longest(layers []domain.Policy) (inside time.Duration) {
 	for _, layer := range layers {
 		switch l := layer.(type) {
@@ -116,6 +143,10 @@ func longest(layers []domain.Policy) (inside time.Duration) {
 			return inside + l.Duration
 		case domain.RateLimit:
 			inside += l.MaxWait
+		case domain.Bulkhead:
+			inside += l.MaxWait
+		case domain.Hedge:
+			inside += l.Delay * time.Duration(l.MaxHedges)
 		}
 	}
 	return inside

@@ -148,7 +148,7 @@ func TestBypassParts(t *testing.T) {
 			t.Error(err)
 		}
 	}()
-	limiter, err := o.Limiter(hold.RateLimit{Name: "l", Limit: hold.PerHour(1)})
+	limiter, err := o.Limiter(hold.RateLimit{Name: "l", Limit: hold.PerHour(1), Lease: true, MaxWait: time.Second})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -156,7 +156,17 @@ func TestBypassParts(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	bulkhead, err := o.Bulkhead(hold.Bulkhead{Name: "b", MaxConcurrent: 1, Fleet: true})
+	if err != nil {
+		t.Fatal(err)
+	}
 	for range 10 {
+		if _, err := bulkhead.Enter(t.Context()); err != nil {
+			t.Error(err)
+		}
+		if err := limiter.Wait(t.Context(), ""); err != nil {
+			t.Error(err)
+		}
 		if d, err := limiter.Allow(t.Context(), ""); err != nil || !d.Allowed {
 			t.Errorf("Allow = %+v, %v", d, err)
 		}

@@ -3,6 +3,7 @@ package orchestrator_test
 import (
 	"context"
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -133,4 +134,34 @@ func remaining(t *testing.T, o *orchestrator.Orchestrator, name, key string) int
 		t.Fatal(err)
 	}
 	return d.Remaining
+}
+
+// summaries keeps what an observer sees at the end of each call.
+type summaries struct{ all []orchestrator.Summary }
+
+func (*summaries) Start(ctx context.Context, _ string) context.Context { return ctx }
+
+func (s *summaries) End(_ context.Context, one orchestrator.Summary) { s.all = append(s.all, one) }
+
+// An eventList keeps the events of an orchestrator.
+type eventList struct {
+	mu   sync.Mutex
+	list []hold.Event
+}
+
+func (l *eventList) config() fleet.Config {
+	return fleet.Config{OnEvent: func(e hold.Event) {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.list = append(l.list, e)
+	}}
+}
+
+func (l *eventList) kinds() (kinds []hold.EventKind) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, e := range l.list {
+		kinds = append(kinds, e.Kind)
+	}
+	return kinds
 }

@@ -100,6 +100,7 @@ func (o *Orchestrator) newGuard(name string, p domain.Policy, opts []GuardOption
 	if err != nil {
 		return nil, err
 	}
+	made.takeApart()
 	g.plan.Store(made)
 	return g, nil
 }

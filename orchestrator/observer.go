@@ -53,12 +53,13 @@ type Part uint8
 
 // The parts. The zero value is PartNone.
 const (
-	PartNone    Part = iota // nothing refused
-	PartBreaker             // a circuit breaker was open
-	PartLimit               // a rate limit had no tokens, or its store could not decide
+	PartNone     Part = iota // nothing refused
+	PartBreaker              // a circuit breaker was open
+	PartLimit                // a rate limit had no tokens, or its store could not decide
+	PartBulkhead             // a bulkhead had no room, or its store could not decide
 )
 
-// String returns "none", "breaker" or "limit".
+// String returns "none", "breaker", "limit" or "bulkhead".
 func (p Part) String() string {
 	switch p {
 	case PartNone:
@@ -67,6 +68,8 @@ func (p Part) String() string {
 		return "breaker"
 	case PartLimit:
 		return "limit"
+	case PartBulkhead:
+		return "bulkhead"
 	default:
 		return "unknown"
 	}

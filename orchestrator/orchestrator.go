@@ -66,6 +66,14 @@ func (o *Orchestrator) Breaker(p domain.CircuitBreaker) (*fleet.Breaker, error) 
 	return o.replica.Breaker(p)
 }
 
+// Bulkhead returns the bulkhead of that name by itself, with errors as Breaker's.
+func (o *Orchestrator) Bulkhead(p domain.Bulkhead) (*fleet.Bulkhead, error) {
+	if o.bare {
+		p = neverFull(p)
+	}
+	return o.replica.Bulkhead(p)
+}
+
 // CircuitBreaker finds the breaker of that name, to read its status.
 func (o *Orchestrator) CircuitBreaker(name string) (*fleet.Breaker, bool) {
 	return o.replica.FindBreaker(name)

@@ -14,7 +14,8 @@ type plan struct {
 	layers   []domain.Policy // of policy, as draft returns them
 	steps    []step          // of layers, outermost first
 	limits   []int           // which steps are limits
-	dropped  []string        // limits of earlier plans of this guard
+	dropped  []string        // limits of earlier plans of this guard, and of the other half
+	hedged   *hedged         // nil: there is no hedge
 	classify func(error) domain.Outcome
 	observer Observer
 }
@@ -23,8 +24,9 @@ type plan struct {
 // not exist yet, so that all else has to be checked before.
 func (o *Orchestrator) compile(name string, p domain.Policy, layers []domain.Policy, s settings) (*plan, error) {
 	made := &plan{name: name, policy: p, layers: layers, classify: s.classify, observer: o.config.Observer}
+	earning := make(map[string]bool) // budgets for which a step further out counts the calls
 	for i, layer := range layers {
-		next, err := o.step(layer, s)
+		next, err := o.step(layer, s, earning)
 		if err != nil {
 			return nil, err
 		}
@@ -36,10 +38,18 @@ func (o *Orchestrator) compile(name string, p domain.Policy, layers []domain.Pol
 	return made, nil
 }
 
-func (o *Orchestrator) step(layer domain.Policy, s settings) (step, error) {
+func (o *Orchestrator) step(layer domain.Policy, s settings, earning map[string]bool) (step, error) {
 	switch l := layer.(type) {
 	case domain.Retry:
-		return step{retry: &retryStep{policy: l.WithDefaults(), retryable: s.retryIf}}, nil
+		b, err := o.budget(l.Budget, earning)
+		return step{retry: &retryStep{policy: l.WithDefaults(), retryable: s.retryIf, budget: b}}, err
+	case domain.Hedge:
+		l = l.WithDefaults()
+		b, err := o.budget(l.Budget, earning)
+		return step{hedge: &hedgeStep{l, b}}, err
+	case domain.Bulkhead:
+		b, err := o.replica.Bulkhead(l)
+		return step{bulkhead: &bulkheadStep{bulkhead: b, name: l.Name}}, err
 	case domain.Timeout:
 		return step{timeout: newTimeout(l)}, nil
 	case domain.CircuitBreaker:
@@ -51,6 +61,32 @@ func (o *Orchestrator) step(layer domain.Policy, s settings) (step, error) {
 	default:
 		return step{}, invalid(kindGuard, "Policy", "has a kind that cannot be run")
 	}
+}
+
+// takeApart makes the halves of a plan with a hedge, after all else about it is known.
+func (p *plan) takeApart() {
+	at := slices.IndexFunc(p.steps, func(s step) bool { return s.hedge != nil })
+	if at < 0 {
+		return
+	}
+	p.hedged = &hedged{outer: p.part(0, at), inner: p.part(at+1, len(p.steps)), step: p.steps[at].hedge}
+	p.hedged.inner.observer = nil // it sees the call once
+	p.hedged.inner.takeApart()
+}
+
+// part is the steps from one up to another as a plan of their own. A call may name the
+// limits of the whole.
+func (p *plan) part(from, to int) *plan {
+	part := *p
+	part.steps, part.limits, part.dropped = p.steps[from:to], nil, slices.Clone(p.dropped)
+	for _, i := range p.limits {
+		if i >= from && i < to {
+			part.limits = append(part.limits, i-from)
+		} else {
+			part.dropped = append(part.dropped, p.steps[i].limit.name)
+		}
+	}
+	return &part
 }
 
 // partsAgree reports a breaker or limit that exists already, with other
@@ -67,6 +103,14 @@ func (o *Orchestrator) partsAgree(layers []domain.Policy) error {
 			if _, exists := o.replica.FindLimiter(l.Name); exists {
 				_, err = o.replica.Limiter(l)
 			}
+		case domain.Bulkhead:
+			if _, exists := o.replica.FindBulkhead(l.Name); exists {
+				_, err = o.replica.Bulkhead(l)
+			}
+		case domain.Retry:
+			err = o.budgetAgrees(l.Budget)
+		case domain.Hedge:
+			err = o.budgetAgrees(l.WithDefaults().Budget)
 		}
 		if err != nil {
 			return err

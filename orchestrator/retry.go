@@ -13,9 +13,11 @@ import (
 type retryStep struct {
 	policy    domain.Retry // with its defaults
 	retryable func(error) bool
+	budget    budget
 }
 
 func (s *retryStep) enter(f *frame) {
+	s.budget.earn()
 	f.attempts, f.pause = 1, 0
 	if s.policy.MaxElapsed > 0 {
 		f.began = now()
@@ -37,6 +39,14 @@ func (s *retryStep) again(w *walk, f *frame) bool {
 	pause, ok := s.nextPause(f, w.err)
 	if !ok {
 		w.err = &domain.RetryExhaustedError{Attempts: f.attempts, Err: w.err}
+		return false
+	}
+	if end := reaches(w.ctx, pause); end != nil {
+		w.err = cutShort(end, w.err)
+		return false
+	}
+	if !s.budget.spend(w.ctx, &w.budget) {
+		w.err = &domain.BudgetExhaustedError{Name: s.policy.Budget.Name, Attempts: f.attempts, Err: w.err}
 		return false
 	}
 	if end := sleep(w.ctx, pause); end != nil {
@@ -62,12 +72,17 @@ func (s *retryStep) nextPause(f *frame, err error) (time.Duration, bool) {
 	return pause, true
 }
 
-// sleep pauses for d, or returns why not: ctx has ended, or will have ended
-// before there is any time left for an attempt.
-func sleep(ctx context.Context, d time.Duration) error {
+// reaches returns why a pause of d is not to begin: ctx will have ended before there is
+// any time left for an attempt.
+func reaches(ctx context.Context, d time.Duration) error {
 	if deadline, ok := ctx.Deadline(); ok && d >= until(deadline) {
 		return context.DeadlineExceeded
 	}
+	return nil
+}
+
+// sleep pauses for d, or returns why not: ctx has ended.
+func sleep(ctx context.Context, d time.Duration) error {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
 	select {

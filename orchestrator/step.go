@@ -14,6 +14,9 @@ type step struct {
 	timeout *timeoutStep
 	breaker *breakerStep
 	limit   *limitStep
+
+	bulkhead *bulkheadStep
+	hedge    *hedgeStep // which only says where a plan can be taken apart
 }
 
 // enter passes s on the way in. It returns false, with w.err set, when s
@@ -28,6 +31,8 @@ func (s *step) enter(w *walk, f *frame) bool {
 		s.retry.enter(f)
 	case s.timeout != nil:
 		s.timeout.enter(w, f)
+	case s.bulkhead != nil:
+		return s.bulkhead.enter(w, f)
 	}
 	return true
 }
@@ -44,6 +49,8 @@ func (s *step) leave(w *walk, f *frame) (again bool) {
 		s.timeout.leave(w, f)
 	case s.limit != nil:
 		s.limit.leave(w, f)
+	case s.bulkhead != nil:
+		s.bulkhead.leave(f)
 	}
 	return false
 }
@@ -64,6 +71,8 @@ type frame struct {
 	cost     int64
 	took     int64 // tokens that the limit granted
 	degraded bool  // without the store
+
+	slot fleet.Slot // of a bulkhead
 }
 
 // abandon releases what a step holds, after a panic.
@@ -77,4 +86,5 @@ func (w *walk) abandon(f *frame) {
 		outcome = domain.Ignored
 	}
 	f.permit.Report(outcome) // does nothing where there is no permit
+	f.slot.Leave()           // nor this
 }

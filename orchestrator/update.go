@@ -58,6 +58,7 @@ func (o *Orchestrator) update(g *Guard, p domain.Policy) error {
 		return err
 	}
 	made.after(g.plan.Load())
+	made.takeApart()
 	g.plan.Store(made)
 	return nil
 }
@@ -78,6 +79,12 @@ func (o *Orchestrator) changes(layers []domain.Policy) ([]change, error) {
 			c, err = o.breakerChange(l)
 		case domain.RateLimit:
 			c, err = o.limitChange(l)
+		case domain.Bulkhead:
+			c, err = o.bulkheadChange(l)
+		case domain.Retry:
+			c = o.budgetChange(l.Budget)
+		case domain.Hedge:
+			c = o.budgetChange(l.Budget)
 		}
 		if err != nil {
 			return nil, err
@@ -120,6 +127,36 @@ func (o *Orchestrator) limitChange(p domain.RateLimit) (change, error) {
 		apply: func() error { return l.Update(p) },
 		undo:  func() error { return l.Update(before) },
 	}, nil
+}
+
+func (o *Orchestrator) bulkheadChange(p domain.Bulkhead) (change, error) {
+	b, exists := o.replica.FindBulkhead(p.Name)
+	if !exists {
+		return change{}, nil
+	}
+	before := b.Policy()
+	switch {
+	case before == p:
+		return change{}, nil
+	case before.Fleet != p.Fleet:
+		return change{}, fmt.Errorf("bulkhead %q: %w: Fleet cannot change while it is in use", p.Name, domain.ErrConflict)
+	}
+	return change{
+		apply: func() error { return b.Update(p) },
+		undo:  func() error { return b.Update(before) },
+	}, nil
+}
+
+func (o *Orchestrator) budgetChange(p domain.RetryBudget) change {
+	b, exists := o.replica.FindRetryBudget(p.Name)
+	if !exists || p.Unlimited() || b.Policy() == p {
+		return change{}
+	}
+	before := b.Policy()
+	return change{
+		apply: func() error { return b.Update(p) },
+		undo:  func() error { return b.Update(before) },
+	}
 }
 
 // applyAll makes all changes or none.

@@ -6,9 +6,10 @@ type Stores struct {
 	Breakers BreakerStore
 	Views    ViewSource
 	Members  MemberStore
+	Permits  PermitStore
 }
 
-// An ID identifies one entity of a store: a bucket or a breaker.
+// An ID identifies one entity of a store: a bucket, a breaker or a bulkhead.
 type ID struct {
 	Name string // as domain.ValidateName has it
 	Key  string // any bytes, any length; "" when the entity has no key

@@ -21,7 +21,7 @@ const unless = `local _ = KEYS[1] == nil and `
 func table() []mutant {
 	return slices.Concat(
 		takeBugs(), bandScriptBugs(), leaseScriptBugs(), queueScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(),
-		queueBugs(), shareBugs(),
+		queueBugs(), permitBugs(), roomBugs(), budgetBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
@@ -367,7 +367,7 @@ func limiterBugs() []mutant {
 			"a read brings a store up that cannot be written", "fleet/shard.go",
 			`err != nil || (s.health.Up() && !s.unwell.Load())`, `true`, by,
 		},
-		{"a store that lost a reply is asked again only by calls", "fleet/shard.go", `s.ask(sample.touch)`, ``, by},
+		{"a store that lost a reply is asked again only by calls", "fleet/shard.go", `s.ask(*sample)`, ``, by},
 	}
 }
 

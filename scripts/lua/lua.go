@@ -21,3 +21,9 @@ var BreakerStep string
 //
 //go:embed member_beat.lua
 var MemberBeat string
+
+// PermitHold is one replica's word on how many permits of a bulkhead it needs. Its twin
+// is domain/bulkhead.State.Hold.
+//
+//go:embed permit_hold.lua
+var PermitHold string

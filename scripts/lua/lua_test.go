@@ -16,6 +16,7 @@ func scripts() map[string]string {
 		"bucket_take.lua":  lua.BucketTake,
 		"breaker_step.lua": lua.BreakerStep,
 		"member_beat.lua":  lua.MemberBeat,
+		"permit_hold.lua":  lua.PermitHold,
 	}
 }
 

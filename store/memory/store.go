@@ -24,12 +24,13 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Store keeps buckets, breakers and members in memory. It is safe for
+// A Store keeps buckets, breakers, permits and members in memory. It is safe for
 // concurrent use. Several replicas may share one, and are then a fleet.
 type Store struct {
 	buckets  buckets
 	breakers breakers
 	members  members
+	permits  permits
 }
 
 // New returns an empty store. It starts nothing and need not be closed.
@@ -46,12 +47,15 @@ func New(o Options) *Store {
 	s.buckets.init(micro, maxKeys)
 	s.breakers.now = micro
 	s.members.now = micro
+	s.permits.now = micro
 	return s
 }
 
 // Stores returns s as the ports that it implements: all of them.
 func (s *Store) Stores() port.Stores {
-	return port.Stores{Buckets: &s.buckets, Breakers: &s.breakers, Views: &s.breakers, Members: &s.members}
+	return port.Stores{
+		Buckets: &s.buckets, Breakers: &s.breakers, Views: &s.breakers, Members: &s.members, Permits: &s.permits,
+	}
 }
 
 // steadyClock is Unix µs that count on from when it was made, by the monotonic

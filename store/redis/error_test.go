@@ -62,8 +62,8 @@ func TestCase24RefusalsOfAServer(t *testing.T) {
 					t.Errorf("%s: %v does not match %v", op, err, sentinel)
 				}
 			}
-			if got := server.scripts.Load(); got != 4 {
-				t.Errorf("%d scripts were sent for 4 calls", got)
+			if got := server.scripts.Load(); got != 5 {
+				t.Errorf("%d scripts were sent for 5 calls", got)
 			}
 		})
 	}
@@ -72,7 +72,7 @@ func TestCase24RefusalsOfAServer(t *testing.T) {
 // A real server in each of those moods says what we think it does.
 func TestCase24RealRefusals(t *testing.T) {
 	t.Parallel()
-	all, writes := []string{"take", "report", "probe", "read", "beat"}, []string{"take", "report", "beat"}
+	all, writes := []string{"take", "report", "probe", "read", "beat", "hold"}, []string{"take", "report", "beat", "hold"}
 	for _, mood := range []struct {
 		name   string
 		args   []string
@@ -86,7 +86,7 @@ func TestCase24RealRefusals(t *testing.T) {
 		// is written anew, which begins by deleting, so that it goes on.
 		{"a full memory", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.ConfigSet(ctx, "maxmemory", "1").Err()
-		}, redis.Options{}, "OOM", false, []string{"take", "beat"}},
+		}, redis.Options{}, "OOM", false, []string{"take", "beat", "hold"}},
 		{"a replica", nil, func(ctx context.Context, admin *redis.Client) error {
 			return admin.Do(ctx, "replicaof", "127.0.0.1", "1").Err()
 		}, redis.Options{}, "READONLY", false, writes},

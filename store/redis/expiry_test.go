@@ -14,6 +14,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/bulkhead"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
@@ -277,6 +278,48 @@ func TestBreakersLiveAWeekLonger(t *testing.T) {
 			if life+late < week+way.lasts+time.Second-time.Millisecond {
 				t.Errorf("after %s the key lives %v; want a week, a second and %v", way.name, life, way.lasts)
 			}
+		}
+	})
+}
+
+// The permits' key outlives the last who holds any by a second.
+func TestPermitsLiveAsLongAsTheLast(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		f := newHastyFixture(t, client)
+		for i, hold := range []struct {
+			holder        string
+			wanted        int64
+			lasting, want time.Duration
+		}{
+			{"a", 3, 10 * time.Second, 10 * time.Second},
+			{"b", 3, 5 * time.Second, 10 * time.Second},
+			{"a", 0, time.Second, 5 * time.Second},
+			{"c", 99, 3 * time.Second, 5 * time.Second},
+		} {
+			var life, late time.Duration
+			for try := int64(0); try == 0 || late > 500*time.Millisecond && try < 10; try++ {
+				life, late = f.life(f.permitsKey(), func() {
+					in := []port.HoldRequest{{Bulkhead: theBulkhead, Ask: bulkhead.Ask{
+						Holder: hold.holder, Seq: int64(i)*10 + try + 1, Room: 5, Want: hold.wanted, Lasting: hold.lasting.Microseconds(),
+					}}}
+					var out [1]port.HoldReply
+					f.Stores().Permits.Hold(t.Context(), in, out[:])
+					must(t, out[0].Err)
+				})
+			}
+			if life+late+2*time.Millisecond < hold.want+time.Second || life > hold.want+time.Second+2*time.Millisecond {
+				t.Errorf("after %+v the key lives %v; want a second more than the last holder", hold, life)
+			}
+		}
+		for i, holder := range []string{"b", "c"} {
+			in := []port.HoldRequest{{Bulkhead: theBulkhead, Ask: bulkhead.Ask{Holder: holder, Seq: 1000 + int64(i), Room: 5, Lasting: 1_000_000}}}
+			var out [1]port.HoldReply
+			f.Stores().Permits.Hold(t.Context(), in, out[:])
+			must(t, out[0].Err)
+		}
+		if got := f.dump(f.permitsKey()); got != "none" {
+			t.Errorf("without holders there is %s", got)
 		}
 	})
 }

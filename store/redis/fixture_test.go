@@ -94,7 +94,7 @@ func newHastyFixture(t *testing.T, client *redis.Client) *fixture {
 func patient(t *testing.T, s *Store) *Store {
 	t.Helper()
 	margin := regexp.MustCompile(`(PEXPIRE.*) \+ 100[012]\)`)
-	for _, script := range []*script{s.take, s.step, s.beat} {
+	for _, script := range []*script{s.take, s.step, s.beat, s.hold} {
 		if !margin.MatchString(script.text) {
 			t.Fatalf("%s: no margin found", script.op)
 		}
@@ -105,15 +105,17 @@ func patient(t *testing.T, s *Store) *Store {
 
 func (f *fixture) move(d time.Duration) { f.micro.Add(d.Microseconds()) }
 
-// theBucket and theBreaker are what most tests ask.
+// What most tests ask.
 var (
-	theBucket  = port.ID{Name: "limit"}
-	theBreaker = port.ID{Name: "breaker"}
+	theBucket   = port.ID{Name: "limit"}
+	theBreaker  = port.ID{Name: "breaker"}
+	theBulkhead = port.ID{Name: "bulkhead"}
 )
 
 func (f *fixture) bucketKey() string  { return f.key(kindBucket, theBucket) }
 func (f *fixture) breakerKey() string { return f.key(kindBreaker, theBreaker) }
 func (f *fixture) membersKey() string { return f.key(kindMembers, port.ID{}) }
+func (f *fixture) permitsKey() string { return f.key(kindPermits, theBulkhead) }
 
 // ruleOf is n tokens a second with that burst.
 func ruleOf(t testing.TB, n, burst int64) bucket.Rule {

@@ -13,6 +13,7 @@ const (
 	kindBucket  = 'b'
 	kindBreaker = 'c'
 	kindMembers = 'm'
+	kindPermits = 'p'
 )
 
 // keyMax is the longest part of a caller's key that is kept as it is.

@@ -246,6 +246,7 @@ func callAll(ctx context.Context, s *Store) map[string]error {
 	ports.Views.Read(ctx, []port.ID{theBreaker}, read[:])
 	_, beat := ports.Members.Beat(ctx, "a", 0)
 	return map[string]error{
+		"hold": holdWith(ctx, s, 1).Err,
 		"take": taken[0].Err, "report": view[0].Err, "probe": probed[0].View.Err, "read": read[0].Err, "beat": beat,
 		"watch": ports.Views.Watch(ctx, func(port.ID, port.View) {}),
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/bulkhead"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 	"github.com/holdfast-go/holdfast/scripts/lua"
@@ -199,8 +200,8 @@ func TestHostileNamesAreValues(t *testing.T) {
 		typeEverywhere(t, s, text)
 	}
 	watchOnce(t, s)
-	texts := map[string]bool{s.take.sha.(string): true, s.step.sha.(string): true, s.beat.sha.(string): true}
-	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.MemberBeat} {
+	texts := map[string]bool{s.take.sha.(string): true, s.step.sha.(string): true, s.beat.sha.(string): true, s.hold.sha.(string): true}
+	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.MemberBeat, lua.PermitHold} {
 		texts[text] = true
 	}
 	for _, h := range end() {
@@ -262,6 +263,11 @@ func typeEverywhere(t *testing.T, s *Store, text string) {
 	must(t, views[0].Err)
 	_, err := ports.Members.Beat(ctx, text, time.Second)
 	must(t, err)
+	var held [1]port.HoldReply
+	ports.Permits.Hold(ctx, []port.HoldRequest{{Bulkhead: port.ID{Name: "room", Key: text}, Ask: bulkhead.Ask{
+		Holder: text, Seq: 1, Room: 5, Want: 1, Lasting: 1_000_000,
+	}}}, held[:])
+	must(t, held[0].Err)
 }
 
 // watchOnce watches until the first transition is told.
@@ -313,7 +319,7 @@ func checkIsOfShop(t *testing.T, key string) {
 	t.Helper()
 	tag, ok := strings.CutPrefix(key, "shop:{")
 	tag, closed := strings.CutSuffix(tag, "}")
-	kind := strings.HasPrefix(tag, "blimit") || strings.HasPrefix(tag, "cpayments") || tag == "m"
+	kind := strings.HasPrefix(tag, "blimit") || strings.HasPrefix(tag, "cpayments") || strings.HasPrefix(tag, "proom") || strings.HasPrefix(tag, "pbulkhead") || tag == "m"
 	if !ok || !closed || !kind || strings.ContainsAny(tag, "{} \r\n\x00") || len(key) > 100 {
 		t.Errorf("the key %q is outside of its place", key)
 	}

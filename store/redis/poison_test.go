@@ -338,6 +338,40 @@ func TestReadingPoison(t *testing.T) {
 	})
 }
 
+// Permits that nobody can have held are nobody's, without an error: those who hold some
+// say so again.
+func TestPoisonedPermits(t *testing.T) {
+	t.Parallel()
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		for _, bad := range []poison{
+			text("poison"), list(),
+			fields("words", nil, "b", "words"),
+			fields("empty", nil, "b", ""),
+			fields("too few", nil, "b", "1:9:9:1"),
+			fields("NaN", nil, "b", "nan:nan:nan:nan:nan"),
+			fields("for ever", nil, "b", "1:9:9:1:"+strings.Repeat("9", 400)),
+			fields("beyond 2^53", nil, "b", "1:9:9:1:99999999999999999999"),
+			fields("more than there can be", nil, "b", "1:1000001:9:1:9007199254740991"),
+			fields("below none", nil, "b", "1:-9:9:1:9007199254740991"),
+			fields("its own field", nil, "a", "words"),
+			fields("its own, from the end of time", nil, "a", "9007199254740992:9:9:1:9007199254740991"),
+		} {
+			t.Run(bad.name, func(t *testing.T) {
+				f := newFixture(t, client)
+				must(t, bad.put(t.Context(), client, f.permitsKey()))
+				for range 2 {
+					if got := holdWith(t.Context(), f.Store, 10); got.Err != nil || got.Held != 10 || got.Room != 10 {
+						t.Errorf("Hold = %+v; want all of the room", got)
+					}
+				}
+				if life := client.PTTL(t.Context(), f.permitsKey()).Val(); life <= time.Second {
+					t.Errorf("the key lives %v", life)
+				}
+			})
+		}
+	})
+}
+
 // Members that nobody can have written are forgotten, without an error: a
 // count that is too low for a beat is harmless.
 func TestPoisonedMembers(t *testing.T) {

@@ -248,5 +248,8 @@ func FuzzReplyBytes(f *testing.F) {
 		if live, err := ports.Members.Beat(ctx, "a", time.Second); live < 0 || live > math.MaxInt32 || (err != nil && live != 0) {
 			t.Fatalf("Beat = %d, %v", live, err)
 		}
+		if held := holdWith(ctx, s, 1); held.Held < 0 || held.Held > domain.MaxConcurrentCalls || held.Room < 0 || held.Room > held.Held {
+			t.Fatalf("Hold = %+v", held)
+		}
 	})
 }

@@ -28,7 +28,7 @@ var handshake = []string{"HELLO", "AUTH", "CLIENT", "SELECT"}
 // scripts call and of those that the store was heard to send.
 func rights(sent []heard) string {
 	commands := make(map[string]bool)
-	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.MemberBeat} {
+	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.MemberBeat, lua.PermitHold} {
 		for _, found := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(text, -1) {
 			commands[found[1]] = true
 		}

@@ -13,6 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/bulkhead"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/internal/redisserver"
 )
@@ -215,7 +216,18 @@ func eachCall(t *testing.T, s *Store) map[string]func(context.Context) error {
 			_, err := ports.Members.Beat(ctx, "a", time.Second)
 			return err
 		},
+		"hold": func(ctx context.Context) error { return holdWith(ctx, s, 1).Err },
 	}
+}
+
+// holdWith says that a replica could use so many permits of the bulkhead.
+func holdWith(ctx context.Context, s *Store, want int64) port.HoldReply {
+	in := []port.HoldRequest{{Bulkhead: theBulkhead, Ask: bulkhead.Ask{
+		Holder: "a", Seq: 1 << 40, Room: 10, Keep: want, Want: want, Lasting: 1_000_000,
+	}}}
+	var out [1]port.HoldReply
+	s.Stores().Permits.Hold(ctx, in, out[:])
+	return out[0]
 }
 
 // callOnce makes each call, and returns the errors.

@@ -25,10 +25,10 @@ type Store struct {
 
 	silence time.Duration // how long nothing may be pushed before the connection is asked whether it lives
 
-	take, step, beat *script
-	heals            heals
-	claims           claims
-	clock            serverClock
+	take, step, beat, hold *script
+	heals                  heals
+	claims                 claims
+	clock                  serverClock
 }
 
 // New returns a store over the caller's client, which stays the caller's: to
@@ -54,6 +54,7 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 		take: newScript("bucket take", lua.BucketTake),
 		step: newScript("breaker step", lua.BreakerStep),
 		beat: newScript("member beat", lua.MemberBeat),
+		hold: newScript("permit hold", lua.PermitHold),
 	}
 	if err := domain.ValidateName("fleet", fleet); err != nil {
 		s.broken = &domain.StoreError{Op: "store", Name: fleet, Config: true, Err: fmt.Errorf("fleet: %w", err)}
@@ -63,7 +64,9 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 
 // Stores returns s as the ports that it implements: all of them.
 func (s *Store) Stores() port.Stores {
-	return port.Stores{Buckets: bucketStore{s}, Breakers: breakerStore{s}, Views: viewSource{s}, Members: memberStore{s}}
+	return port.Stores{
+		Buckets: bucketStore{s}, Breakers: breakerStore{s}, Views: viewSource{s}, Members: memberStore{s}, Permits: permitStore{s},
+	}
 }
 
 // nowArg is what scripts take for the time: 0 for the server's clock.

@@ -11,6 +11,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/bucket"
+	"github.com/holdfast-go/holdfast/domain/bulkhead"
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
@@ -46,7 +47,7 @@ func TestAgree(t *testing.T, n int, seed uint64, stores map[string]Maker) {
 		seen[op.saw]++
 	}
 	t.Logf("%d operations; seen: %v", n, seen)
-	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent", "waits", "left the queue", "settled"} {
+	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent", "waits", "left the queue", "settled", "holds", "gives back"} {
 		if n >= 10_000 && seen[must] < 10 {
 			t.Errorf("the tape is too tame: %q was seen %d times", must, seen[must])
 		}
@@ -136,10 +137,14 @@ func (tp *tape) next() *operation {
 	case 6, 7, 8:
 		return tp.probe()
 	default:
-		if tp.IntN(4) == 0 {
+		switch tp.IntN(4) {
+		case 0:
 			return tp.beat()
+		case 1, 2:
+			return tp.hold()
+		default:
+			return tp.read()
 		}
-		return tp.read()
 	}
 }
 
@@ -333,6 +338,32 @@ func (tp *tape) beat() *operation {
 		live, err := s.Members.Beat(t.Context(), replica, lasting)
 		return fmt.Sprint(live, err)
 	}}
+}
+
+func (tp *tape) hold() *operation {
+	in := make([]port.HoldRequest, 1+tp.IntN(3))
+	for i := range in {
+		tp.seq++
+		want := int64(tp.IntN(9))
+		in[i] = port.HoldRequest{Bulkhead: port.ID{Name: "bulkhead"}, Ask: bulkhead.Ask{
+			Holder: fmt.Sprintf("r%d", tp.IntN(4)), Seq: int64(tp.seq) - int64(tp.IntN(3)), Room: int64(5 + tp.IntN(3)*tp.IntN(2)),
+			Keep: int64(tp.IntN(int(want) + 1)), Want: want, Lasting: int64(tp.IntN(20_000_000)),
+		}}
+	}
+	op := &operation{text: fmt.Sprintf("hold %+v", in), size: 1}
+	op.run = func(t *testing.T, s port.Stores) string {
+		t.Helper()
+		out := make([]port.HoldReply, len(in))
+		s.Permits.Hold(t.Context(), in, out)
+		switch last := out[len(out)-1]; {
+		case last.Held > last.Room:
+			op.saw = "gives back"
+		case last.Held > 0:
+			op.saw = "holds"
+		}
+		return fmt.Sprintf("%+v", out)
+	}
+	return op
 }
 
 // viewText leaves out the texts of errors, which stores may choose.

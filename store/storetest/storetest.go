@@ -1,7 +1,7 @@
 // Package storetest is the conformance suite that every store must pass: the
 // ones of this module, and those of others. A store that passes keeps what
 // package port promises, and gives the same answers as the rules of
-// domain/bucket and domain/breaker, to the last credit.
+// domain/bucket, domain/breaker and domain/bulkhead, to the last credit.
 //
 //	func TestConformance(t *testing.T) {
 //		storetest.TestAll(t, func(t *testing.T, now func() time.Time) port.Stores {
@@ -32,6 +32,9 @@ func TestAll(t *testing.T, newStore Maker) {
 	}
 	if has.Members != nil {
 		t.Run("members", func(t *testing.T) { TestMembers(t, newStore) })
+	}
+	if has.Permits != nil {
+		t.Run("permits", func(t *testing.T) { TestPermits(t, newStore) })
 	}
 }
 

@@ -1,0 +1,437 @@
+package fleet_test
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/port"
+	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/store/memory"
+)
+
+// faultyPermits is a store of permits whose calls and answers the test stands between.
+type faultyPermits struct {
+	port.PermitStore
+
+	faults *faulty
+	asked  atomic.Int64
+}
+
+func newFaultyPermits(s port.Stores) (*faultyPermits, port.Stores) {
+	p := &faultyPermits{PermitStore: s.Permits, faults: &faulty{}}
+	s.Permits = p
+	return p, s
+}
+
+func (p *faultyPermits) Hold(ctx context.Context, in []port.HoldRequest, out []port.HoldReply) {
+	p.asked.Add(1)
+	done := make([]port.HoldReply, len(out))
+	err := p.faults.through(ctx, func() { p.PermitStore.Hold(context.WithoutCancel(ctx), in, done) })
+	for i := range out {
+		if out[i] = done[i]; err != nil {
+			out[i] = port.HoldReply{Err: asStoreError(err)}
+		}
+	}
+}
+
+func (w *watched) bulkhead(p domain.Bulkhead) *fleet.Bulkhead {
+	w.t.Helper()
+	b, err := w.Bulkhead(p)
+	if err != nil {
+		w.t.Fatal(err)
+	}
+	return b
+}
+
+func enter(t *testing.T, b *fleet.Bulkhead) fleet.Slot {
+	t.Helper()
+	slot, err := b.Enter(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	return slot
+}
+
+func enterAll(t *testing.T, b *fleet.Bulkhead, n int) []fleet.Slot {
+	t.Helper()
+	slots := make([]fleet.Slot, n)
+	for i := range slots {
+		slots[i] = enter(t, b)
+	}
+	return slots
+}
+
+func leaveAll(slots []fleet.Slot) {
+	for _, s := range slots {
+		s.Leave()
+	}
+}
+
+// isFull checks that there is no room.
+func isFull(t *testing.T, b *fleet.Bulkhead, degraded bool) {
+	t.Helper()
+	slot, err := b.Enter(t.Context())
+	if err == nil {
+		slot.Leave()
+	}
+	full, ok := errors.AsType[*domain.BulkheadFullError](err)
+	if !ok || *full != (domain.BulkheadFullError{Name: "b", Degraded: degraded}) {
+		t.Errorf("error %v; want a full bulkhead, degraded %v", err, degraded)
+	}
+}
+
+func TestALocalBulkhead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := join(t, port.Stores{}, fleet.Config{})
+		b := r.bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 2})
+		slots := enterAll(t, b, 2)
+		isFull(t, b, false)
+		slots[0].Leave()
+		slots[0] = enter(t, b)
+		isFull(t, b, false)
+		if got, want := b.Status(), (fleet.BulkheadStatus{Running: 2, Room: 2}); got != want {
+			t.Errorf("%+v; want %+v", got, want)
+		}
+		if err := b.Update(domain.Bulkhead{Name: "b", MaxConcurrent: 3}); err != nil {
+			t.Error(err)
+		}
+		slots = append(slots, enter(t, b))
+		if err := b.Update(domain.Bulkhead{Name: "b", MaxConcurrent: 1}); err != nil {
+			t.Error(err)
+		}
+		slots[0].Leave()
+		slots[1].Leave()
+		isFull(t, b, false)
+		slots[2].Leave()
+		enter(t, b).Leave()
+		for _, bad := range []domain.Bulkhead{{Name: "b"}, {Name: "c", MaxConcurrent: 1}, {Name: "b", MaxConcurrent: 1, Fleet: true}} {
+			if err := b.Update(bad); !errors.Is(err, domain.ErrInvalidPolicy) {
+				t.Errorf("Update(%v): %v", bad, err)
+			}
+		}
+		if again, err := r.Bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 1}); err != nil || again != b {
+			t.Errorf("asked for again: %v", err)
+		}
+		for want, bad := range map[error]domain.Bulkhead{
+			domain.ErrConflict:      {Name: "b", MaxConcurrent: 2},
+			domain.ErrInvalidPolicy: {Name: "f", MaxConcurrent: 2, Fleet: true}, // there is no store
+		} {
+			if _, err := r.Bulkhead(bad); !errors.Is(err, want) {
+				t.Errorf("%v: %v; want %v", bad, err, want)
+			}
+		}
+		(fleet.Slot{}).Leave()
+		r.close()
+		if _, err := b.Enter(t.Context()); !errors.Is(err, domain.ErrClosed) {
+			t.Errorf("of a closed replica: %v", err)
+		}
+	})
+}
+
+// Who leaves twice would let one call more run, for good.
+func TestASlotIsLeftOnce(t *testing.T) {
+	b := join(t, port.Stores{}, fleet.Config{}).bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 2})
+	slot := enter(t, b)
+	slot.Leave()
+	defer func() {
+		if recover() == nil {
+			t.Error("leaving twice was not noticed")
+		}
+	}()
+	slot.Leave()
+}
+
+// Who came first goes first, and nobody waits longer than it can.
+func TestABulkheadsQueue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := join(t, port.Stores{}, fleet.Config{})
+		b := r.bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 1, MaxWait: 10 * time.Second})
+		running := enter(t, b)
+		start := time.Now()
+		var mu sync.Mutex
+		var order []int
+		for i := range 5 {
+			go func() {
+				slot, err := b.Enter(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				mu.Lock()
+				order = append(order, i)
+				mu.Unlock()
+				time.Sleep(time.Second)
+				slot.Leave()
+			}()
+			synctest.Wait()
+		}
+		gone, cancel := context.WithCancelCause(t.Context())
+		late := make(chan error, 2)
+		go func() { _, err := b.Enter(gone); late <- err }()
+		synctest.Wait()
+		go func() { _, err := b.Enter(t.Context()); late <- err }()
+		synctest.Wait()
+		if got, want := b.Status(), (fleet.BulkheadStatus{Running: 1, Waiting: 7, Room: 1}); got != want {
+			t.Errorf("%+v; want %+v", got, want)
+		}
+		why := errors.New("gone")
+		cancel(why)
+		if err := <-late; !errors.Is(err, why) {
+			t.Errorf("who leaves the queue: %v", err)
+		}
+		time.Sleep(5500 * time.Millisecond)
+		running.Leave()
+		if err := <-late; !errors.Is(err, domain.ErrBulkheadFull) || time.Since(start) != 10*time.Second {
+			t.Errorf("who waited behind five others: %v after %s; want it full after 10s", err, time.Since(start))
+		}
+		synctest.Wait()
+		time.Sleep(time.Second)
+		mu.Lock()
+		defer mu.Unlock()
+		if len(order) != 5 || order[0] != 0 || order[1] != 1 || order[2] != 2 || order[3] != 3 || order[4] != 4 {
+			t.Errorf("the order is %v", order)
+		}
+	})
+}
+
+// The calls of a fleet together are never more than the room, on each store, and
+// everybody comes to run.
+func TestAFleetsBulkhead(t *testing.T) {
+	onEachStore(t, func(t *testing.T, stores port.Stores) {
+		const room, replicas = 6, 3
+		var mu sync.Mutex
+		running, most, done := 0, 0, 0
+		var all sync.WaitGroup
+		for i := range replicas {
+			b := join(t, stores, fleet.Config{}).bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: room, MaxWait: time.Minute, Fleet: true})
+			for n := range 8 {
+				rnd := rand.New(rand.NewPCG(uint64(i), uint64(n)))
+				all.Go(func() {
+					for range 10 {
+						slot, err := b.Enter(t.Context())
+						if err != nil {
+							t.Error(err)
+							return
+						}
+						mu.Lock()
+						running++
+						most = max(most, running)
+						mu.Unlock()
+						time.Sleep(time.Duration(1+rnd.IntN(100)) * time.Millisecond)
+						mu.Lock()
+						running--
+						done++
+						mu.Unlock()
+						slot.Leave()
+						time.Sleep(time.Duration(rnd.IntN(50)) * time.Millisecond)
+					}
+				})
+			}
+		}
+		all.Wait()
+		if most != room || done != replicas*8*10 {
+			t.Errorf("%d ran together, %d at all; want %d and %d", most, done, room, replicas*8*10)
+		}
+	})
+}
+
+// One that has all of the room makes way for another, as its calls end.
+func TestRoomIsShared(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 10, MaxWait: time.Minute, Fleet: true}
+		a, b := join(t, stores, fleet.Config{}).bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
+		over := make(chan struct{})
+		call := func(b *fleet.Bulkhead) {
+			for {
+				slot, err := b.Enter(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				select {
+				case <-over:
+					slot.Leave()
+					return
+				case <-time.After(100 * time.Millisecond):
+				}
+				slot.Leave()
+			}
+		}
+		var all sync.WaitGroup
+		for range 20 {
+			all.Go(func() { call(a) })
+		}
+		time.Sleep(time.Second)
+		if got := a.Status().Running; got != 10 {
+			t.Errorf("%d calls run alone; want all of the room", got)
+		}
+		for range 20 {
+			all.Go(func() { call(b) })
+		}
+		time.Sleep(time.Second)
+		if one, other := a.Status().Running, b.Status().Running; one != 5 || other != 5 {
+			t.Errorf("%d and %d calls run; want an even share", one, other)
+		}
+		close(over)
+		all.Wait()
+	})
+}
+
+// A replica that holds permits and is not heard of any more loses them; what it runs
+// goes on.
+func TestPermitsOfTheDead(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		store := memory.New(memory.Options{}).Stores()
+		line, cut := newFaultyPermits(store)
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 4, Fleet: true}
+		dead, alive := join(t, cut, fleet.Config{}).bulkhead(p), join(t, store, fleet.Config{}).bulkhead(p)
+		slots := enterAll(t, dead, 4)
+		line.faults.set(isSilent)
+		isFull(t, alive, false)
+		time.Sleep(2 * time.Second) // its last word is not older than a renewal
+		isFull(t, alive, false)
+		time.Sleep(2 * time.Second)
+		leaveAll(enterAll(t, alive, 4))
+		leaveAll(slots)
+	})
+}
+
+// While the store is out of reach each replica has its part, and then comes back.
+func TestABulkheadInAnOutage(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		r := join(t, stores, fleet.Config{})
+		b := r.bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 8, Fleet: true})
+		for _, other := range []string{"x", "y", "z"} {
+			if _, err := stores.Members.Beat(t.Context(), other, time.Hour); err != nil {
+				t.Fatal(err)
+			}
+		}
+		enter(t, b).Leave()
+		time.Sleep(10 * time.Second) // it has counted the others, and holds nothing
+		line.faults.set(isBroken)
+		for tries := 0; !r.Health().StoreDown; tries++ {
+			slot, err := b.Enter(t.Context())
+			slot.Leave() // where it went down meanwhile
+			if full, ok := errors.AsType[*domain.BulkheadFullError](err); tries == 5 || !r.Health().StoreDown && (!ok || !full.Degraded) {
+				t.Fatalf("try %d: %v; want it full until the store is known to be down", tries, err)
+			}
+			time.Sleep(100 * time.Millisecond)
+		}
+		r.wantKinds(domain.EventStoreDown)
+		slots := enterAll(t, b, 2)
+		isFull(t, b, true)
+		line.faults.set(nil)
+		time.Sleep(5 * time.Second)
+		r.wantKinds(domain.EventStoreUp)
+		slots = append(slots, enterAll(t, b, 6)...)
+		isFull(t, b, false)
+		leaveAll(slots)
+	})
+}
+
+// Where nobody knows how many share it, there is no share.
+func TestABulkheadThatNeverSawItsStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		line.faults.set(isBroken)
+		stores.Members = nil
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 8, Fleet: true}
+		unknown := join(t, stores, fleet.Config{}).bulkhead(p)
+		for range 5 {
+			if _, err := unknown.Enter(t.Context()); !errors.Is(err, domain.ErrStoreUnavailable) {
+				t.Errorf("error %v; want that the store is not there", err)
+			}
+		}
+		expected := join(t, stores, fleet.Config{ExpectedReplicas: 4}).bulkhead(p)
+		for range 3 {
+			isFull(t, expected, true)
+			time.Sleep(time.Second)
+		}
+		leaveAll(enterAll(t, expected, 2))
+	})
+}
+
+// A store that does not answer holds a call up for StoreTimeout at most, and no longer
+// than its context; none is left in the queue.
+func TestABulkheadOnASilentStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		line.faults.set(isSilent)
+		b := join(t, stores, fleet.Config{ExpectedReplicas: 2}).bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 4, Fleet: true})
+		for _, tt := range []struct{ patience, took time.Duration }{
+			{time.Minute, fleet.DefaultStoreTimeout}, {30 * time.Millisecond, 30 * time.Millisecond},
+		} {
+			ctx, cancel := context.WithTimeout(t.Context(), tt.patience)
+			start := time.Now()
+			_, err := b.Enter(ctx)
+			if took := time.Since(start); err == nil || took != tt.took {
+				t.Errorf("%v after %s; want an error after %s", err, took, tt.took)
+			}
+			cancel()
+		}
+		time.Sleep(time.Second)
+		if got := b.Status().Waiting; got != 0 {
+			t.Errorf("%d wait", got)
+		}
+	})
+}
+
+// The store is asked at a rate that does not grow with that of the calls.
+func TestABulkheadAsksSeldom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		b := join(t, stores, fleet.Config{}).bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 50, Fleet: true})
+		var all sync.WaitGroup
+		for i := range 10 {
+			all.Go(func() {
+				rnd := rand.New(rand.NewPCG(7, uint64(i)))
+				for range 1000 {
+					slot, err := b.Enter(t.Context())
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					time.Sleep(time.Duration(rnd.IntN(10)) * time.Millisecond)
+					slot.Leave()
+				}
+			})
+		}
+		all.Wait()
+		if n := line.asked.Load(); n > 100 {
+			t.Errorf("%d store calls for 10,000 calls in about 5 s", n)
+		}
+		before := line.asked.Load()
+		time.Sleep(time.Hour)
+		if n := line.asked.Load() - before; n > 2 {
+			t.Errorf("%d store calls while nobody calls", n)
+		}
+	})
+}
+
+// A replica that closes gives back at once what it does not use.
+func TestClosingGivesPermitsBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 4, Fleet: true}
+		r := join(t, stores, fleet.Config{})
+		closing, other := r.bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
+		slots := enterAll(t, closing, 4)
+		leaveAll(slots[:3])
+		isFull(t, other, false)
+		r.close()
+		time.Sleep(60 * time.Millisecond) // the memory of the refusal
+		rest := enterAll(t, other, 3)
+		isFull(t, other, false)
+		leaveAll(rest)
+		slots[3].Leave()
+	})
+}
