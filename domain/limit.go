@@ -154,6 +154,11 @@ type RateLimit struct {
 	// Carry is what becomes of the tokens that are there when the numbers
 	// change. Defaults to CarryProportion.
 	Carry Carry
+	// FirstFill is how many tokens a bucket begins with that nobody has used: FirstEmpty,
+	// or up to the burst; a larger one is as good as that. 0, the default, begins full.
+	// Such a bucket is remembered for an hour after its last call, where others are as
+	// soon forgotten as they are full; who comes back later is new.
+	FirstFill int64
 	// MaxWait is how long a call may wait for its tokens, in the fleet's queue; one
 	// that would wait longer is refused at once. 0, the default, refuses at once
 	// what has no tokens; Limiter.Wait then waits as long as its caller does. Must
@@ -176,8 +181,8 @@ type RateLimit struct {
 	Version int64
 }
 
-// Validate reports an ill-formed Name, an unknown Outage or Carry, a MaxWait or a
-// Version out of range, what [Limit.Validate] reports, and bands out of order. A
+// Validate reports an ill-formed Name, an unknown Outage or Carry, a FirstFill, a MaxWait
+// or a Version out of range, what [Limit.Validate] reports, and bands out of order. A
 // missing Name is valid here; it is refused where there is no guard to take it from.
 func (r RateLimit) Validate() error {
 	if err := optionalName(kindRateLimit, r.Name); err != nil {
@@ -188,6 +193,8 @@ func (r RateLimit) Validate() error {
 		return invalid(kindRateLimit, "Outage", "is unknown")
 	case r.Carry > CarryReset:
 		return invalid(kindRateLimit, "Carry", "is unknown")
+	case r.FirstFill < FirstEmpty:
+		return invalid(kindRateLimit, "FirstFill", "must be a number of tokens, or -1 for none")
 	case r.MaxWait < 0 || r.MaxWait > MaxWait:
 		return invalid(kindRateLimit, "MaxWait", "must be between 0 and an hour")
 	case r.Version < 0 || r.Version > maxVersion:
@@ -198,6 +205,9 @@ func (r RateLimit) Validate() error {
 	}
 	return r.Also.validate(kindRateLimit, r.Limit)
 }
+
+// FirstEmpty is the FirstFill of a bucket that begins with no tokens.
+const FirstEmpty = -1
 
 // MaxWait is the longest that anybody waits for tokens.
 const MaxWait = time.Hour
@@ -228,6 +238,7 @@ func (r RateLimit) String() string {
 	if r.Carry != CarryProportion {
 		f.text("carry", r.Carry.String())
 	}
+	f.int("first_fill", r.FirstFill)
 	f.duration("max_wait", r.MaxWait)
 	f.flag("shadow", r.Shadow)
 	f.flag("lease", r.Lease)

@@ -27,6 +27,7 @@ func TestPolicyText(t *testing.T) {
 		"rate_limit(5/s, carry=tokens)":      hold.RateLimit{Limit: hold.PerSecond(5), Carry: hold.CarryTokens},
 		"rate_limit(5/s, carry=reset)":       hold.RateLimit{Limit: hold.PerSecond(5), Carry: hold.CarryReset},
 		"rate_limit(5/s, lease=true)":        hold.RateLimit{Limit: hold.PerSecond(5), Lease: true},
+		"rate_limit(5/s, first_fill=-1)":     hold.RateLimit{Limit: hold.PerSecond(5), FirstFill: hold.FirstEmpty},
 		"rate_limit(5/s, max_wait=2s)":       hold.RateLimit{Limit: hold.PerSecond(5), MaxWait: 2 * time.Second},
 		"rate_limit(5/s, shadow=true)":       hold.RateLimit{Limit: hold.PerSecond(5), Shadow: true},
 		"bulkhead(10)":                       hold.Bulkhead{MaxConcurrent: 10},

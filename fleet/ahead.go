@@ -77,7 +77,7 @@ func (r *Replica) returnLeases(ctx context.Context) {
 		for _, ln := range l.lending() {
 			set := ln.current()
 			for _, ask := range ln.lease.Seal() {
-				in = append(in, port.TakeRequest{Bucket: ln.id, Rule: set.rule, Carry: set.policy.Carry, Ask: ask})
+				in = append(in, port.TakeRequest{Bucket: ln.id, Rule: set.rule, Manner: set.manner(), Ask: ask})
 			}
 		}
 	}

@@ -204,7 +204,7 @@ func (ln *lane) sendOnce(ctx context.Context, batch []giving) []port.TakeReply {
 	defer cancel()
 	set, in, out := ln.current(), make([]port.TakeRequest, len(batch)), make([]port.TakeReply, len(batch))
 	for i, g := range batch {
-		in[i] = port.TakeRequest{Bucket: ln.id, Rule: set.rule, Carry: set.policy.Carry, Ask: g.ask()}
+		in[i] = port.TakeRequest{Bucket: ln.id, Rule: set.rule, Manner: set.manner(), Ask: g.ask()}
 	}
 	r.stores.Buckets.Take(ctx, in, out)
 	return out

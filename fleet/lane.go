@@ -103,7 +103,7 @@ func (ln *lane) idle() bool {
 // touch has the store write the bucket as it is.
 func (ln *lane) touch(ctx context.Context) error {
 	set := ln.current()
-	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Carry: set.policy.Carry, Ask: bucket.Ask{Count: 1, Turn: true}}}
+	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Manner: set.manner(), Ask: bucket.Ask{Count: 1, Turn: true}}}
 	var out [1]port.TakeReply
 	ln.limiter.replica.stores.Buckets.Take(ctx, in[:], out[:])
 	return out[0].Err

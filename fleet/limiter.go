@@ -43,6 +43,11 @@ type settings struct {
 	tiers  tiers
 }
 
+// manner is what the store is told beside the rule.
+func (s *settings) manner() bucket.Manner {
+	return bucket.Manner{Carry: s.policy.Carry, First: s.policy.FirstFill}
+}
+
 // reserved begins the names of limits that are this library's own.
 const reserved = "holdfast."
 
@@ -339,7 +344,7 @@ func (l *Limiter) bound(ln *lane, set *settings) port.BoundBucket {
 	if b := ln.bound.Load(); b != nil && b.set == set {
 		return b.bucket
 	}
-	b := &boundBucket{set, l.binder.Bind(ln.id, set.rule, set.policy.Carry)}
+	b := &boundBucket{set, l.binder.Bind(ln.id, set.rule, set.manner())}
 	ln.bound.Store(b)
 	return b.bucket
 }

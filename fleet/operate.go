@@ -57,7 +57,7 @@ func (l *Limiter) order(ctx context.Context, key string, o bucket.Order) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.replica.config.StoreTimeout)
 	defer cancel()
-	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Carry: set.policy.Carry, Ask: bucket.Ask{Order: &o}}}
+	in := [1]port.TakeRequest{{Bucket: ln.id, Rule: set.rule, Manner: set.manner(), Ask: bucket.Ask{Order: &o}}}
 	var out [1]port.TakeReply
 	l.replica.stores.Buckets.Take(ctx, in[:], out[:])
 	if out[0].Err != nil {

@@ -58,20 +58,20 @@ func (s *shard) recordAll(in []port.TakeRequest, out []port.TakeReply) {
 // the same.
 func (ln *lane) requests(in []port.TakeRequest, f *laneFlight) []port.TakeRequest {
 	set := ln.current()
-	rule, how := set.rule, set.policy.Carry
+	rule, how := set.rule, set.manner()
 	if bill, tokens, owing := ln.local.bill(ln, rule); owing {
-		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
+		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Manner: how, Ask: bucket.Ask{Cost: tokens, Count: 1, Bill: bill}})
 	}
 	riding := int64(0)
 	for i := range f.Runs {
 		if callers := f.Runs[i].Wanted(); callers > 0 {
 			ask := f.Runs[i].Ask.ask(callers)
 			riding += min(ask.Cost*ask.Count, set.burst)
-			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: ask})
+			in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Manner: how, Ask: ask})
 		}
 	}
 	if ask, ok := ln.leaseAsk(&rule, riding); ok {
-		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Carry: how, Ask: ask})
+		in = append(in, port.TakeRequest{Bucket: ln.id, Rule: rule, Manner: how, Ask: ask})
 	}
 	return in
 }

@@ -49,7 +49,7 @@ func (admitAll) Obeys()  {}
 func (admitAll) Queues() {}
 
 // Bind makes it a port.Binder, so that the limiters have nothing to wait for.
-func (admitAll) Bind(port.ID, bucket.Rule, domain.Carry) port.BoundBucket { return boundAdmitAll{} }
+func (admitAll) Bind(port.ID, bucket.Rule, bucket.Manner) port.BoundBucket { return boundAdmitAll{} }
 
 var _ port.Binder = admitAll{}
 

@@ -154,7 +154,7 @@ func playLimit(t *testing.T, r Rule, tape []byte) {
 func decide(t *testing.T, st *State, clock int64, r Rule, ask Ask) (a Answer) {
 	t.Helper()
 	var answers [1]Answer
-	foreign := st.Decide(clock, &r, domain.CarryProportion, []Ask{ask}, answers[:])
+	foreign := st.Decide(clock, &r, Manner{}, []Ask{ask}, answers[:])
 	a = answers[0]
 	never := ask.Bill == 0 && (ask.Cost < 0 || ask.Count < 1 || ask.Cost > r.Burst())
 	if foreign || a.Granted < 0 || a.Granted > max(ask.Count, 0) || a.Remaining < 0 || a.Remaining > r.Burst() || never != (a.RetryMicro == Never) {
@@ -179,10 +179,10 @@ func checkRetry(t *testing.T, st State, clock int64, r Rule, ask Ask, retry int6
 	ask.Count = 1
 	var answers [1]Answer
 	early, late := st, st
-	if late.Decide(clock+retry, &r, domain.CarryProportion, []Ask{ask}, answers[:]); answers[0].Granted != 1 {
+	if late.Decide(clock+retry, &r, Manner{}, []Ask{ask}, answers[:]); answers[0].Granted != 1 {
 		t.Fatalf("%+v waited for %d µs and was not granted: %+v", ask, retry, answers[0])
 	}
-	if early.Decide(clock+retry-1, &r, domain.CarryProportion, []Ask{ask}, answers[:]); answers[0].Granted != 0 && !ask.Turn {
+	if early.Decide(clock+retry-1, &r, Manner{}, []Ask{ask}, answers[:]); answers[0].Granted != 0 && !ask.Turn {
 		t.Fatalf("%+v need not have waited for %d µs: %+v", ask, retry, answers[0])
 	}
 }

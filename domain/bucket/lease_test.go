@@ -24,9 +24,9 @@ func TestTheShortWayKnowsOfLeases(t *testing.T) {
 			}}
 		}
 		var one [1]Answer
-		long.Decide(now, &rule, domain.CarryProportion, []Ask{ask}, one[:])
+		long.Decide(now, &rule, Manner{}, []Ask{ask}, one[:])
 		var a Answer
-		if short.DecideOne(now, &rule, domain.CarryProportion, &ask, &a); a != one[0] {
+		if short.DecideOne(now, &rule, Manner{}, &ask, &a); a != one[0] {
 			t.Fatalf("%+v is answered with %+v and, the short way, %+v", ask, one[0], a)
 		}
 		if lent += long.lent(); long.Credits[0]+long.lent()*rule.Bands[0].Worth > rule.Bands[0].Full {

@@ -56,7 +56,7 @@ func crowdOf(seed uint64, naive bool) *crowd {
 }
 
 func (c *crowd) ask(ask Ask) (a Answer) {
-	c.st.DecideOne(c.now, &c.rule, domain.CarryProportion, &ask, &a)
+	c.st.DecideOne(c.now, &c.rule, Manner{}, &ask, &a)
 	return a
 }
 
@@ -103,7 +103,7 @@ func (c *crowd) leave() {
 		c.waiting = slices.Delete(c.waiting, i, i+1)
 		back := &Return{ID: LeaseID{Start: 1, Seq: uint64(c.seq + 1)}, Tokens: gone.tokens, DueMicro: gone.micro, StepMicro: gone.step}
 		if c.seq++; c.naive {
-			c.st.enter(c.now, &c.rule, domain.CarryProportion)
+			c.st.enter(c.now, &c.rule, Manner{})
 			c.st.giveBack(gone.tokens)
 			c.restored += gone.tokens
 			continue

@@ -26,6 +26,20 @@ type State struct {
 	Blocked    int64       // Unix ms until which nothing is granted; 0 = it is not blocked
 	Ahead      int64       // µs after AtMicro at which Credits hold: until then all is promised to those who wait
 	Returners  *[]Returner // nil = none; replaced as a whole, never changed
+	Kept       int64       // for how many µs after AtMicro a full bucket is remembered; 0 = it is as good as none
+}
+
+// firstMicro is for how long a bucket that does not begin full is remembered.
+const firstMicro = 3_600_000_000
+
+// A Manner is what a caller has to say beside a rule. The zero Manner carries tokens over
+// in proportion, and begins with full buckets.
+type Manner struct {
+	// Carry is how tokens are carried over where other numbers were stored.
+	Carry domain.Carry
+	// First is with how many tokens a bucket begins that is not there; 0 = full, below
+	// that it is empty.
+	First int64
 }
 
 // An Ask is one question to a bucket.
@@ -75,11 +89,11 @@ type Answer struct {
 // Never is the RetryMicro of a cost above the burst, and of nonsense.
 const Never = -1
 
-// Decide answers asks in order, at the time nowMicro of the store's clock, for
-// a caller that brings the rule r and how to carry tokens over to it, and leaves the bucket as it is afterwards.
+// Decide answers asks in order, at the time nowMicro of the store's clock, for a caller
+// that brings the rule r, in that manner, and leaves the bucket as it is afterwards.
 // It reports whether another rule than r decided. A bucket that did not change
 // is left as it was. len(answers) must be at least len(asks).
-func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, answers []Answer) (foreign bool) {
+func (st *State) Decide(nowMicro int64, r *Rule, how Manner, asks []Ask, answers []Answer) (foreign bool) {
 	next := *st
 	changed := next.enter(nowMicro, r, how)
 	turn, token := next.Turn, int64(0) // the time of one in the slowest band that denied
@@ -104,6 +118,9 @@ func (st *State) Decide(nowMicro int64, r *Rule, how domain.Carry, asks []Ask, a
 		changed = true
 	}
 	if changed && !peeked {
+		if next.Kept = 0; how.First != 0 {
+			next.Kept = firstMicro
+		}
 		*st = next
 	}
 	return next.Rule != *r
@@ -120,8 +137,8 @@ func (st *State) turnOf(ask *Ask, band int) int64 {
 }
 
 // DecideOne is Decide for one ask. a must be zero.
-func (st *State) DecideOne(nowMicro int64, r *Rule, how domain.Carry, ask *Ask, a *Answer) (foreign bool) {
-	if st.brief(nowMicro, r, ask, a) {
+func (st *State) DecideOne(nowMicro int64, r *Rule, how Manner, ask *Ask, a *Answer) (foreign bool) {
+	if st.brief(nowMicro, r, how, ask, a) {
 		return false
 	}
 	asks, answers := [1]Ask{*ask}, [1]Answer{}
@@ -137,10 +154,10 @@ const briefMost = 1 << 12
 // brief answers one ask of one bucket of one band with nothing unusual about it:
 // that is most calls, and the way of the others copies the state. It reports false
 // for those, and has changed nothing then. The two agree wherever this one answers.
-func (st *State) brief(nowMicro int64, r *Rule, ask *Ask, a *Answer) (ok bool) {
+func (st *State) brief(nowMicro int64, r *Rule, how Manner, ask *Ask, a *Answer) (ok bool) {
 	b := &r.Bands[0]
 	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.WaitMicro > 0 || !ask.isCall() ||
-		r.Bands[1].Earn != 0 || st.AtMicro > nowMicro || st.isUnusual() || st.Rule != *r {
+		how.First != 0 || r.Bands[1].Earn != 0 || st.AtMicro > nowMicro || st.isUnusual() || st.Rule != *r {
 		return false
 	}
 	credits, want := b.refill(st.Credits[0], nowMicro-st.AtMicro, b.Full), ask.Cost*b.Worth
@@ -167,23 +184,38 @@ func (st *State) brief(nowMicro int64, r *Rule, ask *Ask, a *Answer) (ok bool) {
 
 // isUnusual reports whether there is more to a bucket than its credits.
 func (st *State) isUnusual() bool {
-	return st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.Blocked != 0 || st.Ahead != 0 ||
+	return st.Kept != 0 || st.Turn != 0 || st.Challenged != 0 || st.Bills[0] != 0 || st.Leases != nil || st.Blocked != 0 || st.Ahead != 0 ||
 		st.Returners != nil
 }
 
 // enter brings st to nowMicro and settles whose rule decides. It reports
 // whether that must be kept: the passing of time alone need not.
-func (st *State) enter(nowMicro int64, r *Rule, how domain.Carry) (changed bool) {
+func (st *State) enter(nowMicro int64, r *Rule, how Manner) (changed bool) {
 	if st.Rule == (Rule{}) {
-		*st = State{Credits: r.full(), AtMicro: nowMicro, Rule: *r}
-		return false
+		return st.begin(nowMicro, r, how.First)
 	}
+	idle := nowMicro - st.AtMicro
 	rebased := st.advance(nowMicro)
-	if st.isFull() {
-		*st = State{Credits: r.full(), AtMicro: st.AtMicro, Rule: *r}
-		return false
+	switch {
+	case st.isFull() && (st.Kept == 0 || idle >= st.Kept):
+		return st.begin(st.AtMicro, r, how.First)
+	case st.isFull():
+		return st.begin(st.AtMicro, r, 0)
 	}
 	return st.claim(r, how) || rebased
+}
+
+// begin makes a new bucket, and reports whether it is another one than none.
+func (st *State) begin(atMicro int64, r *Rule, first int64) (changed bool) {
+	*st = State{Credits: r.full(), AtMicro: atMicro, Rule: *r}
+	if first == 0 {
+		return false
+	}
+	for i := range r.Count() {
+		b := r.Bands[i]
+		st.Credits[i] = min(max(first, 0), b.Burst()) * b.Worth
+	}
+	return st.Credits != r.full()
 }
 
 // advance refills st up to nowMicro. A clock that stepped back refills nothing;
@@ -234,7 +266,7 @@ func (st *State) contestedMicro() int64 {
 }
 
 // claim settles whose rule decides when r is brought.
-func (st *State) claim(r *Rule, how domain.Carry) (changed bool) {
+func (st *State) claim(r *Rule, how Manner) (changed bool) {
 	switch {
 	case *r == st.Rule && st.Challenged > 0:
 		st.Challenged = -1
@@ -258,8 +290,8 @@ func (st *State) claim(r *Rule, how domain.Carry) (changed bool) {
 }
 
 // adopt goes on by another rule. What is lent stays so.
-func (st *State) adopt(r *Rule, how domain.Carry) {
-	st.Credits = r.carry(how, &st.Rule, st.Credits)
+func (st *State) adopt(r *Rule, how Manner) {
+	st.Credits = r.carry(how.Carry, &st.Rule, st.Credits)
 	st.Rule = *r
 	if st.Leases == nil {
 		return
@@ -364,7 +396,7 @@ func (st *State) isFull() bool {
 // FullMicro is the time after AtMicro from which st is the same as a bucket that
 // is not there.
 func (st *State) FullMicro() int64 {
-	micro := max(st.Turn, st.contestedMicro(), st.blockedMicro())
+	micro := max(st.Turn, st.contestedMicro(), st.blockedMicro(), st.Kept)
 	if st.Leases != nil {
 		micro = max(micro, st.Leases.RoomMilli*1000-st.AtMicro)
 	}

@@ -23,7 +23,7 @@ func ruleOf(t testing.TB, l domain.Limit) Rule {
 }
 
 func (st *State) decideOne(nowMicro int64, r Rule, ask Ask) (a Answer) {
-	st.DecideOne(nowMicro, &r, domain.CarryProportion, &ask, &a)
+	st.DecideOne(nowMicro, &r, Manner{}, &ask, &a)
 	return a
 }
 
@@ -189,7 +189,7 @@ func TestCase38ManyAreAsOneByOne(t *testing.T) {
 			asks[i] = Ask{Cost: ask.Cost, Count: 1}
 			granted += single.decideOne(start, rule, asks[i]).Granted
 		}
-		batch.Decide(start, &rule, domain.CarryProportion, asks, answers)
+		batch.Decide(start, &rule, Manner{}, asks, answers)
 		if many.Granted != granted || single != st || batch != st {
 			t.Fatalf("%d at once: %d granted, %+v\none by one: %d granted, %+v\nin a batch: %+v",
 				ask.Count, many.Granted, st, granted, single, batch)
@@ -265,7 +265,7 @@ func TestAlternatingVersionsMintNothing(t *testing.T) {
 			whose := rapid.SampledFrom(rules).Draw(t, "whose")
 			var a Answer
 			ask := Ask{Cost: 1, Count: rapid.SampledFrom([]int64{1, 10, 10_000}).Draw(t, "count")}
-			st.DecideOne(now, &whose, how, &ask, &a)
+			st.DecideOne(now, &whose, Manner{Carry: how}, &ask, &a)
 			granted += a.Granted
 			now += rapid.OneOf(rapid.Int64Range(0, 1000), rapid.Int64Range(0, 5_000_000)).Draw(t, "pause")
 		}
@@ -312,7 +312,7 @@ func TestZeroState(t *testing.T) {
 		t.Errorf("FullMicro() = %d; want 0", got)
 	}
 	rule := ruleOf(t, domain.PerSecond(1))
-	if foreign := st.Decide(start, &rule, domain.CarryProportion, nil, nil); foreign || st != (State{}) {
+	if foreign := st.Decide(start, &rule, Manner{}, nil, nil); foreign || st != (State{}) {
 		t.Errorf("deciding nothing: %v, %+v", foreign, st)
 	}
 }
@@ -325,14 +325,14 @@ func BenchmarkDecide(b *testing.B) {
 			var st State
 			asks, answers := [1]Ask{{Cost: 1, Count: 1}}, [1]Answer{}
 			for now := int64(start); b.Loop(); now++ {
-				st.Decide(now, &rule, domain.CarryProportion, asks[:], answers[:])
+				st.Decide(now, &rule, Manner{}, asks[:], answers[:])
 			}
 		},
 		"denied": func(b *testing.B) {
 			var st State
 			asks, answers := [1]Ask{{Cost: 1, Count: 1}}, [1]Answer{}
 			for now := int64(start); b.Loop(); now++ {
-				st.Decide(now, &empty, domain.CarryProportion, asks[:], answers[:])
+				st.Decide(now, &empty, Manner{}, asks[:], answers[:])
 			}
 		},
 		"a flight of 64": func(b *testing.B) {
@@ -342,7 +342,7 @@ func BenchmarkDecide(b *testing.B) {
 				asks[i] = Ask{Cost: 1, Count: 1, Turn: true}
 			}
 			for now := int64(start); b.Loop(); now++ {
-				st.Decide(now, &rule, domain.CarryProportion, asks[:], answers[:])
+				st.Decide(now, &rule, Manner{}, asks[:], answers[:])
 			}
 		},
 	}

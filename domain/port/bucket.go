@@ -4,7 +4,6 @@ import (
 	"context"
 	"time"
 
-	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 )
 
@@ -17,8 +16,8 @@ type BucketStore interface {
 // A TakeRequest asks one bucket. See [bucket.Ask] for its last part.
 type TakeRequest struct {
 	Bucket ID
-	Rule   bucket.Rule  // the caller's numbers; the stored ones may decide
-	Carry  domain.Carry // how tokens are carried over to them, where others were stored
+	Rule   bucket.Rule // the caller's numbers; the stored ones may decide
+	Manner bucket.Manner
 	bucket.Ask
 }
 
@@ -60,9 +59,8 @@ type Queuer interface {
 // A Binder is a BucketStore in this process: it hands out buckets that decide
 // at once, without I/O, and need no merging of calls.
 type Binder interface {
-	// Bind returns the bucket of id under r, to which tokens are carried over
-	// like that. It must not be nil.
-	Bind(id ID, r bucket.Rule, how domain.Carry) BoundBucket
+	// Bind returns the bucket of id under r, in that manner. It must not be nil.
+	Bind(id ID, r bucket.Rule, how bucket.Manner) BoundBucket
 }
 
 // A BoundBucket is one bucket of a Binder. It is safe for concurrent use.

@@ -23,7 +23,7 @@ func (b bucketEntity) do(atMicro int64, asked any) (entity, any) {
 	for i := range in {
 		asks[i] = in[i].Ask
 	}
-	foreign := b.Decide(atMicro, &in[0].Rule, in[0].Carry, asks, answers) // b is a copy
+	foreign := b.Decide(atMicro, &in[0].Rule, in[0].Manner, asks, answers) // b is a copy
 	out := make([]port.TakeReply, len(in))
 	for i, a := range answers {
 		out[i] = port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Band: a.Band, Foreign: foreign}

@@ -15,6 +15,8 @@
 --            k  Unix ms until which nothing is granted; absent = it is not blocked
 --            w  µs after u at which c holds: before, all is promised to those who wait;
 --               absent = 0
+--            f  "1" = a full bucket is remembered for an hour after u; absent = it is as
+--               good as none
 --            r  whose returns were heeded lately: "<start>:<seq>:<Unix s>,…"; absent = none
 --            "<start>.<seq>"  of each lease "<tokens>:<end>": what may be unspent until
 --               that tenth of a second of Unix time
@@ -22,7 +24,8 @@
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- then for each key
 --          p as above, behind a "!" to start afresh if what is there cannot be read, and
---          a "t" to keep whole tokens or an "r" to begin full where other numbers change;
+--          a "t" to keep whole tokens or an "r" to begin full where other numbers change,
+--          and "f<tokens>;" if a bucket that is not there begins with so many;
 --          the number of asks,
 --          and for each ask: cost, tokens, 0 = a look; count, negative = the asker
 --          takes a turn, or of a look that the bucket is written as it is;
@@ -121,16 +124,17 @@ local LEASES, LIFE, ROOM, TENTH = 512, 10000, 500, 100000 -- of one bucket; ms, 
 local BLOCK = 315360000000 -- ms, ten years
 local WAIT, DEBTS = 3600000000, 10 -- us; empty buckets
 local RETURNS, RETURN = 256, 10000000 -- us
+local FIRST = 3600000000 -- us
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local min, max, gmatch = math.min, math.max, string.gmatch
 local args = ARGV
 
 -- PLACES are those of the fields in what decide is given.
-local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7, k = 8, w = 9, r = 10}
+local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7, k = 8, w = 9, r = 10, f = 11}
 
 -- placed puts what is stored in its places; false = there is none.
 local function placed(all)
-  local h = {false, false, false, false, false, false, false, false, false, false, all = all, err = all.err}
+  local h = {false, false, false, false, false, false, false, false, false, false, false, all = all, err = all.err}
   for i = 1, #all, 2 do
     local place = PLACES[all[i]]
     if place then
@@ -600,7 +604,7 @@ local function returning()
 end
 
 -- write stores a bucket that changed; h is what was there.
-local function write(k, c, u, p, d, x, b, h, full_in, s, blocked, q, r)
+local function write(k, c, u, p, d, x, b, h, full_in, s, blocked, q, r, kept)
   for i = 1, #c do
     c[i] = format('%.0f', c[i])
   end
@@ -631,6 +635,10 @@ local function write(k, c, u, p, d, x, b, h, full_in, s, blocked, q, r)
     keep(k, 'w', format('%.0f', q), '0', h[9])
     keep(k, 'r', r, '', h[10])
   end
+  if kept or h[11] then
+    rare()
+    keep(k, 'f', kept and '1' or '', '', h[11])
+  end
   redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
 end
 
@@ -652,7 +660,8 @@ local writes = {} -- of all but the last bucket: nothing is written before all i
 
 -- decide decides on the bucket k, of which h is stored, and leaves it to be written.
 local function decide(k, h)
-  local mark, how, p, rest = string.match(args[at], '^(!?)([tr]?)(1:%d+(:[%d:]+))$')
+  local mark, how, first, p, rest = string.match(args[at], '^(!?)([tr]?)(f?%d*;?)(1:%d+(:[%d:]+))$')
+  first = tonumber(string.sub(first, 2, -2))
   local heal, asks = mark == '!', tonumber(args[at + 1])
   local n, e, w, f = bands(rest)
   local mine, stored, foreign, changed, wrong = nil, nil, 0, false, 0
@@ -660,6 +669,7 @@ local function decide(k, h)
     wrong = 1
   end
   local c, u, d, x, b, s = copy(f), now, 0, 0, '', nil
+  local fresh = true -- there is no bucket, or none that is remembered
   local blocked, q, r, heard = 0, 0, '', 0
   local there = h[1] or h[2] or h[3]
   if there then
@@ -684,6 +694,9 @@ local function decide(k, h)
     if q < 0 or q > WAIT or q % 1 ~= 0 or #r > 48 * RETURNS or string.find(r, '[^%w:,]') then
       wrong = wrong == 0 and 1 or wrong
     end
+    if h[11] and h[11] ~= '1' then
+      wrong = wrong == 0 and 1 or wrong
+    end
     if wrong == 0 and h[7] then
       lending()
       s = read_loan(h.all, h[7], u)
@@ -697,8 +710,9 @@ local function decide(k, h)
   end
 
   if wrong ~= 0 then
-    c, n = {}, 0 -- and nothing is decided
+    c, n, fresh = {}, 0, false -- and nothing is decided
   elseif there then
+    fresh = false
     -- Bring the state to now.
     if stored then
       mine = read_rule(p)
@@ -746,6 +760,7 @@ local function decide(k, h)
         n, e, w, f = mine.n, mine.e, mine.w, mine.f
       end
       c, x, b, changed = copy(f), 0, '', false
+      fresh = not h[11] or elapsed >= FIRST
     elseif not stored then
       if x > 0 then
         x, changed = -1, true
@@ -763,6 +778,13 @@ local function decide(k, h)
       if x <= 0 then
         x, changed = 1, true
       end
+    end
+  end
+  if fresh and first then
+    for i = 1, n do
+      local tokens = min(first, f[i] / w[i])
+      changed = changed or tokens * w[i] < f[i]
+      c[i] = tokens * w[i]
     end
   end
   out[o + 1], out[o + 2] = wrong, foreign
@@ -930,7 +952,7 @@ local function decide(k, h)
     d, changed = min(d + token, TURN), true
   end
   if changed and not peeked then
-    local full_in = max(d, blocked * 1000 - u, heard - u)
+    local full_in = max(d, blocked * 1000 - u, heard - u, first and FIRST or 0)
     for i = 1, n do
       full_in = max(full_in, q + due(s, c[i], u + q, e[i], w[i], f[i], f[i]))
     end
@@ -941,7 +963,7 @@ local function decide(k, h)
       full_in = max(full_in, CLAIM - math.abs(x))
     end
     full_in = full_in + u - now -- the clock may have stepped back behind u
-    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s or false, blocked, q, r}
+    writes[#writes + 1] = {k, c, u, p, d, x, b, h, full_in, s or false, blocked, q, r, first and true or false}
   end
 end
 

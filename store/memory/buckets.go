@@ -59,7 +59,7 @@ func (b *buckets) init(now func() int64, maxKeys int) {
 func (b *buckets) Take(ctx context.Context, in []port.TakeRequest, out []port.TakeReply) {
 	for i := 0; i < len(in); {
 		n := i + 1
-		for n < len(in) && in[n].Bucket == in[i].Bucket && in[n].Rule == in[i].Rule && in[n].Carry == in[i].Carry {
+		for n < len(in) && in[n].Bucket == in[i].Bucket && in[n].Rule == in[i].Rule && in[n].Manner == in[i].Manner {
 			n++
 		}
 		b.takeOne(ctx, in[i:n], out[i:n])
@@ -86,7 +86,7 @@ func (b *buckets) takeOne(ctx context.Context, in []port.TakeRequest, out []port
 		asks[i] = in[i].Ask
 	}
 	now := b.now()
-	foreign := e.state.Decide(now, &in[0].Rule, in[0].Carry, asks, answers)
+	foreign := e.state.Decide(now, &in[0].Rule, in[0].Manner, asks, answers)
 	for i := range answers {
 		out[i] = port.TakeReply{}
 		tell(&out[i], now, &asks[i], &answers[i], foreign)
@@ -157,16 +157,16 @@ func (b *buckets) Obeys() {}
 // Queues says that buckets have queues, and heed returns.
 func (b *buckets) Queues() {}
 
-// Bind returns the bucket of id under r, to which tokens are carried over like that.
-func (b *buckets) Bind(id port.ID, r bucket.Rule, how domain.Carry) port.BoundBucket {
-	return &bound{store: b, id: id, rule: r, carry: how}
+// Bind returns the bucket of id under r, in that manner.
+func (b *buckets) Bind(id port.ID, r bucket.Rule, how bucket.Manner) port.BoundBucket {
+	return &bound{store: b, id: id, rule: r, how: how}
 }
 
 type bound struct {
 	store *buckets
 	id    port.ID
 	rule  bucket.Rule
-	carry domain.Carry
+	how   bucket.Manner
 
 	entry atomic.Pointer[entry] // the one it used last
 }
@@ -180,7 +180,7 @@ func (b *bound) Take(ask bucket.Ask) (r port.TakeReply) {
 	}
 	now := b.store.now()
 	var answer bucket.Answer
-	foreign := e.state.DecideOne(now, &b.rule, b.carry, &ask, &answer)
+	foreign := e.state.DecideOne(now, &b.rule, b.how, &ask, &answer)
 	e.mu.Unlock()
 	tell(&r, now, &ask, &answer, foreign)
 	return r

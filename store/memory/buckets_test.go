@@ -104,7 +104,7 @@ func TestBoundBuckets(t *testing.T) {
 	clock := newClock()
 	stores := memory.New(memory.Options{MaxKeys: 200, Now: clock.now}).Stores()
 	rule := ruleOf(t, domain.PerSecond(10))
-	bound := stores.Buckets.(port.Binder).Bind(port.ID{Name: "limit", Key: "bound"}, rule, domain.CarryProportion)
+	bound := stores.Buckets.(port.Binder).Bind(port.ID{Name: "limit", Key: "bound"}, rule, bucket.Manner{})
 	for round := range 3 {
 		if got, want := bound.Take(bucket.Ask{Cost: 4, Count: 1}), (port.TakeReply{Granted: 1, Remaining: 6}); got != want {
 			t.Fatalf("round %d: bound %+v; want %+v", round, got, want)
@@ -131,7 +131,7 @@ func TestBoundBucketsInARush(t *testing.T) {
 	var all sync.WaitGroup
 	for i := range callers {
 		all.Go(func() {
-			bound := stores.Buckets.(port.Binder).Bind(port.ID{Name: "limit", Key: "shared"}, rule, domain.CarryProportion)
+			bound := stores.Buckets.(port.Binder).Bind(port.ID{Name: "limit", Key: "shared"}, rule, bucket.Manner{})
 			for j := range calls {
 				if i%2 == 0 {
 					granted.Add(bound.Take(bucket.Ask{Cost: 1, Count: 1}).Granted)
@@ -170,7 +170,7 @@ func BenchmarkTake(b *testing.B) {
 	id := port.ID{Name: "limit"}
 	b.Run("bound", func(b *testing.B) {
 		b.ReportAllocs()
-		bound := stores.Buckets.(port.Binder).Bind(id, rule, domain.CarryProportion)
+		bound := stores.Buckets.(port.Binder).Bind(id, rule, bucket.Manner{})
 		for b.Loop() {
 			bound.Take(bucket.Ask{Cost: 1, Count: 1})
 		}

@@ -64,7 +64,7 @@ func failAll(out []port.TakeReply, err error) {
 func (s bucketStore) groups(in []port.TakeRequest) []group {
 	groups := make([]group, 0, 1)
 	for i := range in {
-		if i > 0 && in[i].Bucket == in[i-1].Bucket && in[i].Rule == in[i-1].Rule && in[i].Carry == in[i-1].Carry {
+		if i > 0 && in[i].Bucket == in[i-1].Bucket && in[i].Rule == in[i-1].Rule && in[i].Manner == in[i-1].Manner {
 			groups[len(groups)-1].end++
 			continue
 		}
@@ -132,7 +132,7 @@ func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequ
 	c.words = append(c.words, s.nowArg(), notAfter)
 	for _, g := range groups {
 		claim := s.claims.of(in[g.begin].Rule)
-		if marks := s.marks(g.key, in[g.begin].Carry); marks != "" {
+		if marks := s.marks(g.key, in[g.begin].Manner); marks != "" {
 			claim = marks + claim.(string) //nolint:forcetypeassert // claims are strings
 		}
 		c.words = append(c.words, claim, g.end-g.begin)
@@ -143,21 +143,24 @@ func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequ
 	return c
 }
 
-// marks stand before a claim: what is there is to be healed, and how tokens are
-// carried over.
-func (s bucketStore) marks(key string, how domain.Carry) string {
+// marks stand before a claim: what is there is to be healed, how tokens are carried
+// over, and with how many a bucket begins.
+func (s bucketStore) marks(key string, how bucket.Manner) string {
 	marks := ""
 	if s.heals.take(key) {
 		marks = "!"
 	}
-	switch how {
+	switch how.Carry {
 	case domain.CarryTokens:
-		return marks + "t"
+		marks += "t"
 	case domain.CarryReset:
-		return marks + "r"
+		marks += "r"
 	default:
-		return marks
 	}
+	if how.First != 0 {
+		marks += "f" + strconv.FormatInt(max(how.First, 0), 10) + ";"
+	}
+	return marks
 }
 
 // appendAsk writes an ask as the script reads it.

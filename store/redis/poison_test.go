@@ -98,6 +98,7 @@ func bucketPoisons() []poison {
 		fields("a block of the past", good, "k", "-1"),
 		fields("a block of a part of a ms", good, "k", "1795000000000.5"),
 		fields("a block without end", good, "k", strings.Repeat("9", 400)),
+		fields("remembered for no reason", good, "f", "2"),
 		fields("a queue of words", good, "w", "long"),
 		fields("a queue into the past", good, "w", "-1"),
 		fields("a queue of a part of a µs", good, "w", "0.5"),

@@ -158,7 +158,7 @@ func (tp *tape) take() *operation {
 		}
 		in[i] = port.TakeRequest{
 			Bucket: port.ID{Name: "limit", Key: strconv.Itoa(home)},
-			Carry:  domain.Carry(max(tp.IntN(8)-5, 0)),
+			Manner: bucket.Manner{Carry: domain.Carry(max(tp.IntN(8)-5, 0)), First: []int64{0, 0, domain.FirstEmpty, 3}[home%4] * int64(min(tp.IntN(8), 1))},
 			Rule:   tp.rules[home*rulesOfBucket+tp.IntN(rulesOfBucket)*min(tp.IntN(8), 1)],
 			Ask:    bucket.Ask{Cost: int64(tp.IntN(7)), Count: int64(1 + tp.IntN(4)), Turn: tp.IntN(2) == 0},
 		}

@@ -57,7 +57,7 @@ func version(r domain.RateLimit, n int64) domain.RateLimit {
 // TestBuckets is the conformance suite of a [port.BucketStore].
 func TestBuckets(t *testing.T, newStore Maker) {
 	t.Helper()
-	for _, story := range slices.Concat(takeStories(), bandStories(), carryStories()) {
+	for _, story := range slices.Concat(takeStories(), bandStories(), carryStories(), firstStories()) {
 		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}
 	has := newStore(t, newClock().now).Buckets
@@ -111,7 +111,7 @@ func (s takeStory) run(t *testing.T, newStore Maker) {
 
 func take(t *testing.T, store port.Stores, id port.ID, declared domain.RateLimit, ask bucket.Ask) port.TakeReply {
 	t.Helper()
-	in := [1]port.TakeRequest{{Bucket: id, Rule: compile(t, declared), Carry: declared.Carry, Ask: ask}}
+	in := [1]port.TakeRequest{{Bucket: id, Rule: compile(t, declared), Manner: bucket.Manner{Carry: declared.Carry, First: declared.FirstFill}, Ask: ask}}
 	var out [1]port.TakeReply
 	store.Buckets.Take(t.Context(), in[:], out[:])
 	return out[0]
