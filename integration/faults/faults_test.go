@@ -86,5 +86,6 @@ func matrix() []fault {
 		{"the server's clock jumps", clockJumps},
 		{"a deploy changes a limit", deployChangesLimit},
 		{"Redis hangs under leases and a queue", aheadThroughAHang},
+		{"Redis hangs under a bulkhead", roomThroughAHang},
 	}
 }
