@@ -78,7 +78,7 @@ func TestWait(t *testing.T) {
 
 // A wait that would outlive its context, or the policy's MaxWait, is refused at once
 // and takes nothing; the refusal is remembered and costs no store call.
-func TestWaitIsRefusedAtOnce(t *testing.T) {
+func TestCase39WaitIsRefusedAtOnce(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		p := tenPerSecond()
 		p.MaxWait = 450 * time.Millisecond
@@ -107,7 +107,7 @@ func TestWaitIsRefusedAtOnce(t *testing.T) {
 
 // Who gives up lets those behind it come forward: of this replica at once, each by a
 // place, and the last place goes to who comes next, or back.
-func TestWaitersMoveUp(t *testing.T) {
+func TestCase39WaitersMoveUp(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		l := drained(t, stores, tenPerSecond())
 		start := time.Now()
@@ -176,8 +176,8 @@ func TestAFreePlaceGoesToTheNext(t *testing.T) {
 	})
 }
 
-// What a call cost in the end is settled once.
-func TestSettle(t *testing.T) {
+// What a call cost in the end is settled once; a refund is by reservation only.
+func TestLimitCase9Settle(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		l := limiterOf(t, stores, tenPerSecond())
 		left := func(want int64) {

@@ -7,6 +7,7 @@ import (
 	"io"
 	"math/rand/v2"
 	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -202,8 +203,8 @@ type command struct {
 }
 
 type ask struct {
-	cost int64
-	bill bool
+	cost, count int64
+	bill        bool
 }
 
 // readCommand reads EVALSHA and EVAL: verb, script, number of keys, the keys
@@ -227,19 +228,19 @@ func readCommand(v any) command {
 		return c
 	}
 	at += 2
-	for range keys {
-		asks := make([]ask, n(at+1))
-		at += 2
+	for len(c.costs) < keys && at < len(words) {
+		same, asks := n(at+1), make([]ask, n(at+2))
+		at += 3
 		for i := range asks {
-			asks[i] = ask{cost: n(at), bill: n(at+1) == 0}
+			asks[i] = ask{cost: n(at), count: n(at + 1), bill: n(at+1) == 0}
 			at += 2
 			if asks[i].bill {
 				at++
 			}
 		}
-		c.costs = append(c.costs, asks)
+		c.costs = append(c.costs, slices.Repeat([][]ask{asks}, int(same))...)
 	}
-	c.odd = at != len(words)
+	c.odd = at != len(words) || len(c.costs) != keys
 	return c
 }
 
@@ -247,12 +248,17 @@ func readCommand(v any) command {
 func (c command) tokens(reply []any) (tokens int64) {
 	at := 3
 	for _, asks := range c.costs {
+		if number(reply, at) < 0 { // granted whole
+			tokens += asks[0].cost * max(asks[0].count, -asks[0].count)
+			at++
+			continue
+		}
 		at += 2
 		for _, a := range asks {
 			if !a.bill {
 				tokens += a.cost * number(reply, at)
 			}
-			at += 3
+			at += 4
 		}
 	}
 	return tokens

@@ -77,6 +77,11 @@ func (ask *Ask) isCall() bool {
 	return ask.Bill == 0 && ask.Lease == nil && ask.Order == nil && ask.Return == nil
 }
 
+// IsPlain reports whether calls are asked for that take something, and are not to wait.
+func (ask *Ask) IsPlain() bool {
+	return ask.isCall() && ask.WaitMicro <= 0 && ask.Cost > 0 && ask.Count > 0
+}
+
 // An Answer answers one Ask.
 type Answer struct {
 	Granted    int64 // the first so many of Count

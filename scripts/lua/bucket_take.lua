@@ -22,11 +22,11 @@
 --               that tenth of a second of Unix time
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
--- then for each key
+-- then for each run of keys that are asked the same
 --          p as above, behind a "!" to start afresh if what is there cannot be read, and
 --          a "t" to keep whole tokens or an "r" to begin full where other numbers change,
 --          and "f<tokens>;" if a bucket that is not there begins with so many;
---          the number of asks,
+--          how many keys it is; the number of asks,
 --          and for each ask: cost, tokens, 0 = a look; count, negative = the asker
 --          takes a turn, or of a look that the bucket is written as it is;
 --          a count of 0 is a bill, whose id follows;
@@ -44,6 +44,8 @@
 --          of which is heeded once and none before a later one; and when the place they
 --          were for is due, Unix µs, 0 = they were for none, and its step
 -- Returns  {1, now µs, stale 0|1}, and unless stale for each key
+--          below 0 = its one ask was granted whole, by the numbers that it brought, and
+--          -1 less that are the tokens remaining; else
 --          state 0 = decided | 1 = unreadable | 2 = of a newer schema, foreign 0|1,
 --          and for each ask: granted, remaining tokens in the band that has the fewest,
 --          retry after µs (-1 = never: the cost is above the burst, or below 0; of a place
@@ -64,9 +66,9 @@ local floor, abs, format = math.floor, math.abs, string.format
 
 -- short decides one ask of one bucket of one band with nothing unusual about it, granted
 -- whole: that is most calls, and the way below takes longer. h is all that is stored: such
--- a bucket has three fields, in the order in which they were first written. It returns what
--- was granted, the credits and tokens left, after how many ms the key may go, and the claim
--- if there was no bucket; or nil, for the way below. The two agree wherever this one answers.
+-- a bucket has three fields, in the order in which they were first written. It returns the
+-- credits and tokens left, after how many ms the key may go, and the claim if there was no
+-- bucket; or nil, for the way below. The two agree wherever this one answers.
 local known, e, w, f, stamp -- the claim read last, its numbers, and now as it is stored
 local function short(p, h, cost, count)
   if p ~= known then
@@ -95,7 +97,7 @@ local function short(p, h, cost, count)
     return nil
   end
   c = c - count * cost * w
-  return count, c, floor(c / w), floor((f - c) / e / 1000) + 1002, claim
+  return c, floor(c / w), floor((f - c) / e / 1000) + 1002, claim
 end
 
 -- keep_short stores what short left.
@@ -109,13 +111,14 @@ local function keep_short(k, c, ms, claim)
   redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))
 end
 
+local args = ARGV
 local first -- what is stored of the first bucket
-if #ARGV == 6 then
+if #args == 7 and #KEYS == 1 then
   first = redis.pcall('HGETALL', KEYS[1])
-  local granted, c, left, ms, claim = short(ARGV[3], first, tonumber(ARGV[5]), tonumber(ARGV[6]))
-  if granted then
+  local c, left, ms, claim = short(args[3], first, tonumber(args[6]), tonumber(args[7]))
+  if c then
     keep_short(1, c, ms, claim)
-    return {1, now, 0, 0, 0, granted, left, 0, 0}
+    return {1, now, 0, -1 - left}
   end
 end
 
@@ -127,7 +130,6 @@ local RETURNS, RETURN = 256, 10000000 -- us
 local FIRST = 3600000000 -- us
 local MAX, BIG = 562949953421312, 9007199254740991 -- 2^49, 2^53 - 1
 local min, max, gmatch = math.min, math.max, string.gmatch
-local args = ARGV
 
 -- PLACES are those of the fields in what decide is given.
 local PLACES = {c = 1, u = 2, p = 3, d = 4, x = 5, b = 6, l = 7, k = 8, w = 9, r = 10, f = 11}
@@ -662,7 +664,7 @@ local writes = {} -- of all but the last bucket: nothing is written before all i
 local function decide(k, h)
   local mark, how, first, p, rest = string.match(args[at], '^(!?)([tr]?)(f?%d*;?)(1:%d+(:[%d:]+))$')
   first = tonumber(string.sub(first, 2, -2))
-  local heal, asks = mark == '!', tonumber(args[at + 1])
+  local heal, asks = mark == '!', tonumber(args[at + 2])
   local n, e, w, f = bands(rest)
   local mine, stored, foreign, changed, wrong = nil, nil, 0, false, 0
   if h.err then
@@ -788,7 +790,7 @@ local function decide(k, h)
     end
   end
   out[o + 1], out[o + 2] = wrong, foreign
-  o, at = o + 2, at + 2
+  o, at = o + 2, at + 3
 
   local token, peeked = 0, not h.err -- of a band that denied; a peek writes nothing, but it heals
   for _ = 1, asks do
@@ -969,17 +971,24 @@ end
 
 -- What short decided is kept in lists, beside each other: a table for each takes longer.
 local kept, kc, kms, kclaim, n = {}, {}, {}, {}, 0
+local run, begin, cost, count = 0, at, nil, nil -- how many more keys are asked what begins there
 for k = 1, #KEYS do
-  local granted, c, left, ms, claim
+  local c, left, ms, claim
   local all = first or redis.pcall('HGETALL', KEYS[k])
   first = nil
-  if args[at + 1] == '1' then
-    granted, c, left, ms, claim = short(args[at], all, tonumber(args[at + 2]), tonumber(args[at + 3]))
+  if run == 0 then
+    begin, run, cost, count = at, tonumber(args[at + 1]), nil, nil
+    if args[at + 2] == '1' then
+      cost, count = tonumber(args[at + 3]), tonumber(args[at + 4])
+    end
   end
-  if granted then
-    out[o + 1], out[o + 2], out[o + 3], out[o + 4], out[o + 5], out[o + 6] = 0, 0, granted, left, 0, 0
-    o, at = o + 6, at + 4
-    n = n + 1
+  at, run = begin, run - 1
+  if count then
+    c, left, ms, claim = short(args[at], all, cost, count)
+  end
+  if c then
+    o, at, n = o + 1, at + 5, n + 1
+    out[o] = -1 - left
     kept[n], kc[n], kms[n], kclaim[n] = k, c, ms, claim or false
   else
     if all.err and not string.find(all.err, 'WRONGTYPE', 1, true) then

@@ -77,7 +77,7 @@ func TestHeadersDescribeEveryArgument(t *testing.T) {
 			}
 			last = max(last, from, to)
 		}
-		open := strings.Contains(header, "then for each key") // and no end
+		open := strings.Contains(header, "then for each run of keys") // and no end
 		for _, used := range regexp.MustCompile(`(KEYS|ARGV)\[(\d+)\]`).FindAllStringSubmatch(code(text), -1) {
 			n, _ := strconv.Atoi(used[2])
 			further := open && (n > last || used[1] == "KEYS" && known["KEYS[k]"])

@@ -124,23 +124,41 @@ func (s bucketStore) split(groups []group) [][]group {
 
 // takeCall is the call for groups, as bucket_take.lua wants it.
 func (s bucketStore) takeCall(notAfter int64, groups []group, in []port.TakeRequest) call {
-	asks := groups[len(groups)-1].end - groups[0].begin
-	c := newCall(s.take, len(groups), 2+2*len(groups)+3*asks)
+	c := newCall(s.take, len(groups), 8)
 	for _, g := range groups {
 		c.words = append(c.words, g.key)
 	}
 	c.words = append(c.words, s.nowArg(), notAfter)
+	var run group    // the first of keys that are asked the same
+	keys, at := 0, 0 // how many these are, and where the command says so
 	for _, g := range groups {
+		marks := s.marks(g.key, in[g.begin].Manner)
+		if keys > 0 && marks == "" && g.asksTheSame(run, in) {
+			keys++
+			c.words[at] = keys
+			continue
+		}
 		claim := s.claims.of(in[g.begin].Rule)
-		if marks := s.marks(g.key, in[g.begin].Manner); marks != "" {
+		if marks != "" {
 			claim = marks + claim.(string) //nolint:forcetypeassert // claims are strings
 		}
-		c.words = append(c.words, claim, g.end-g.begin)
-		for _, r := range in[g.begin:g.end] {
-			c.words = appendAsk(c.words, r.Ask)
+		run, keys, at = g, 1, len(c.words)+1
+		c.words = append(c.words, claim, keys, g.end-g.begin)
+		for i := range in[g.begin:g.end] {
+			c.words = appendAsk(c.words, &in[g.begin+i].Ask)
+		}
+		if marks != "" {
+			keys = 0 // what is said of this key is of no other
 		}
 	}
 	return c
+}
+
+// asksTheSame reports whether a group asks its bucket what another one asks its own, which
+// is one thing.
+func (g group) asksTheSame(other group, in []port.TakeRequest) bool {
+	one, another := &in[g.begin], &in[other.begin]
+	return g.end-g.begin == 1 && other.end-other.begin == 1 && one.Ask == another.Ask && one.Rule == another.Rule
 }
 
 // marks stand before a claim: what is there is to be healed, how tokens are carried
@@ -164,7 +182,7 @@ func (s bucketStore) marks(key string, how bucket.Manner) string {
 }
 
 // appendAsk writes an ask as the script reads it.
-func appendAsk(args []any, ask bucket.Ask) []any {
+func appendAsk(args []any, ask *bucket.Ask) []any {
 	switch {
 	case ask.Bill != 0:
 		return append(args, ask.Cost, 0, ask.Bill)
@@ -187,10 +205,10 @@ func appendAsk(args []any, ask bucket.Ask) []any {
 }
 
 // appendLease writes an ask for a lease.
-func appendLease(args []any, ask bucket.Ask) []any {
-	l, most, sealed := ask.Lease, max(ask.Count, 0), 0
+func appendLease(args []any, ask *bucket.Ask) []any {
+	l, cost, most, sealed := ask.Lease, ask.Cost, max(ask.Count, 0), 0
 	if ask.Count < 0 || ask.Cost < 0 {
-		ask.Cost = 0 // nonsense, and refused as such
+		cost = 0 // nonsense, and refused as such
 	}
 	if ask.Turn {
 		most = -most
@@ -198,7 +216,7 @@ func appendLease(args []any, ask bucket.Ask) []any {
 	if l.Sealed {
 		sealed = 1
 	}
-	return append(args, ask.Cost, "l", most, startText(l.ID), l.ID.Seq, l.Milli, l.Spent, l.Left, sealed)
+	return append(args, cost, "l", most, startText(l.ID), l.ID.Seq, l.Milli, l.Spent, l.Left, sealed)
 }
 
 // startText is how a holder is written.
@@ -224,6 +242,14 @@ func (s bucketStore) read(c *call, sent time.Time, groups []group, in []port.Tak
 // readTake reads what was decided of groups at that time of the server's.
 func (s bucketStore) readTake(at int64, n []int64, groups []group, in []port.TakeRequest, out []port.TakeReply) error {
 	for _, g := range groups {
+		if len(n) > 0 && n[0] < 0 {
+			if !in[g.begin].IsPlain() || g.end-g.begin != 1 || !within(-1-n[0], domain.MaxCredits) {
+				return ErrReply
+			}
+			out[g.begin] = port.TakeReply{Granted: in[g.begin].Count, Remaining: -1 - n[0]}
+			n = n[1:]
+			continue
+		}
 		if len(n) < 2+answerNumbers*(g.end-g.begin) || !within(n[0], answerNewer) || !within(n[1], 1) {
 			return ErrReply
 		}
@@ -233,10 +259,10 @@ func (s bucketStore) readTake(at int64, n []int64, groups []group, in []port.Tak
 			switch {
 			case trouble != nil:
 				out[i] = port.TakeReply{Err: wrong(s.take.op, in[i].Bucket.Name, trouble)}
-			case !possible(n, in[i].Ask):
+			case !possible(n, &in[i].Ask):
 				return ErrReply
 			default:
-				out[i] = takeReply(at, n, in[i].Ask, foreign)
+				out[i] = takeReply(at, n, &in[i].Ask, foreign)
 			}
 			n = n[answerNumbers:]
 		}
@@ -249,7 +275,7 @@ func (s bucketStore) readTake(at int64, n []int64, groups []group, in []port.Tak
 
 // possible reports whether the script can have answered n to ask: more than was
 // asked for must never be admitted, and a denial says when to come again.
-func possible(n []int64, ask bucket.Ask) bool {
+func possible(n []int64, ask *bucket.Ask) bool {
 	most := max(ask.Count, 0)
 	switch {
 	case ask.Bill != 0, ask.Order != nil:
@@ -275,7 +301,7 @@ func possible(n []int64, ask bucket.Ask) bool {
 	return within(n[2], exact) && (n[0] == most || n[2] > 0)
 }
 
-func takeReply(at int64, n []int64, ask bucket.Ask, foreign bool) port.TakeReply {
+func takeReply(at int64, n []int64, ask *bucket.Ask, foreign bool) port.TakeReply {
 	r := port.TakeReply{Granted: n[0], Remaining: n[1], Band: int(n[3]), Foreign: foreign}
 	switch {
 	case n[2] == bucket.Never:

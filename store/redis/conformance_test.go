@@ -42,7 +42,7 @@ func TestConformanceOnRedis(t *testing.T) {
 	storetest.TestAll(t, onRedis(t))
 }
 
-// TestStoresAgree plays random operations on all stores. Two tapes run side by
+// TestStoresAgree plays random operations on all stores (case 13 of limits). Two tapes run side by
 // side, which takes half the time; HOLDFAST_SEED repeats one of them. Whatever
 // was asked, no key is left that lives for ever.
 func TestStoresAgree(t *testing.T) {

@@ -152,7 +152,7 @@ func returnStories() []takeStory {
 	second, ms := time.Second, time.Millisecond
 	plain, none := limit(10, second, 10), domain.RateLimit{}
 	return []takeStory{
-		{"what was too much goes back once", "no more than there is room for", plain, []takeStep{
+		{"what was too much goes back once (case 9)", "no more than there is room for", plain, []takeStep{
 			{0, none, cost(6), yes(4)},
 			{0, none, settle(1, 2, 4), moved(4, 8)},
 			{0, none, settle(1, 2, 4), moved(0, 8)},
