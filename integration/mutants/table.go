@@ -42,7 +42,7 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: a bucket has no TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(`, by,
+			`redis.call('PEXPIRE', KEYS[k], format('%.0f', lasting(`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', lasting(`, by,
 		},
 		{"script: a take too late is done all the same", takeScript, `not_after > 0 and now > not_after`, `false`, by},
 		{
@@ -125,7 +125,7 @@ func shortWayBugs() []mutant {
 	return []mutant{
 		{
 			"script: the short way does not prolong the TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))`, by,
+			`redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))`, by,
 		},
 		{
 			"script: the short way refills above the burst", takeScript,
@@ -136,7 +136,15 @@ func shortWayBugs() []mutant {
 			` or u > now or u % 1 ~= 0 then`, ` or u % 1 ~= 0 then`, by,
 		},
 		{"script: the short way forgets the turns that are out", takeScript, `if #h == 6 and h[1]`, `if #h >= 6 and #h <= 8 and h[1]`, by},
-		{"script: the short way writes no claim", takeScript, `= k, c, ms, claim or false`, `= k, c, ms, false`, by},
+		{"script: the short way writes no claim", takeScript, `= k, c, ms or false, claim or false`, `= k, c, ms or false, false`, by},
+		{"script: the end of a key is not moved", takeScript, `if floor((now + full_in) / SECOND) == known_to then`, `if known_to >= 0 then`, by},
+		{"script: the end of a key is always moved", takeScript, `if floor((now + full_in) / SECOND) == known_to then`, `if false then`, by},
+		{"script: a key goes before its bucket is full", takeScript, `(floor((now + full_in) / SECOND) + 1) * SECOND`, `floor((now + full_in) / SECOND - 1) * SECOND`, by},
+		{"script: a run is one key", takeScript, `at, run = begin, run - 1`, `at, run = begin, 0`, by},
+		{"script: a new bucket is full", takeScript, `if fresh and first then`, `if false then`, by},
+		{"script: everybody who comes back is new", takeScript, `fresh = not h[11] or elapsed >= FIRST`, `fresh = true`, by},
+		{"script: nobody who comes back is new", takeScript, `fresh = not h[11] or elapsed >= FIRST`, `fresh = false`, by},
+		{"script: the key of a bucket that is known goes early", takeScript, `heard - u, first and FIRST or 0)`, `heard - u)`, by},
 		{"script: the short way is taken under another limit", takeScript, ` and h[6] == p then`, ` then`, by},
 	}
 }
@@ -145,6 +153,13 @@ func bucketBugs() []mutant {
 	const file = "domain/bucket/state.go"
 	by := []string{"./domain/bucket", "./store/memory"}
 	return []mutant{
+		{"a new bucket is full", file, `	if first == 0 {
+		return false
+	}`, `	if first <= 0 {
+		return false
+	}`, by},
+		{"everybody who comes back is new", file, `(st.Kept == 0 || idle >= st.Kept)`, `true`, by},
+		{"a bucket that is known is forgotten", file, `st.blockedMicro(), st.Kept)`, `st.blockedMicro())`, by},
 		{"a denial moves the refill clock", file, `next.Turn = min(`, `next.Credits, next.Turn = st.Credits, min(`, by},
 		{"a denial hands out no turn", file, `min(turn+token, turnMicro)`, `turn`, by},
 		{
@@ -390,7 +405,7 @@ func outageBugs() []mutant {
 		{"a key's bill is paid by the limit's own numbers", "fleet/tier.go", `; t != nil {`, `; false && t != nil {`, by},
 		{
 			"a limit's way to carry tokens over is not told", "fleet/take.go",
-			`rule, how := set.rule, set.policy.Carry`, `rule, how := set.rule, set.policy.Carry*0`, by,
+			`rule, how := set.rule, set.manner()`, `rule, how := set.rule, bucket.Manner{First: set.policy.FirstFill}`, by,
 		},
 		{"a key has its numbers for ever", "fleet/tier.go", ` && now < t.until`, ``, by},
 		{"a part is granted that nobody charged", "fleet/demand.go", `min(max(left, 0), q.times)`, `q.times`, by},

@@ -53,7 +53,7 @@ func leaseScriptBugs() []mutant {
 		{"script: a full bucket forgets its block", takeScript, ` and blocked == 0 and q == 0`, ` and q == 0`, by},
 		{
 			"script: a key goes before its block ends", takeScript,
-			`local full_in = max(d, blocked * 1000 - u, heard - u)`, `local full_in = max(d, heard - u)`, by,
+			`local full_in = max(d, blocked * 1000 - u, `, `local full_in = max(d, `, by,
 		},
 		{"script: a grant fills up what is lent", takeScript, `max(more, 0), s and s.sum or 0)`, `max(more, 0), 0)`, by},
 		{"script: any block is believed", takeScript, `if blocked < 0 or blocked > BIG / 1000 or blocked`, `if blocked`, by},

@@ -64,11 +64,19 @@ end
 
 local floor, abs, format = math.floor, math.abs, string.format
 
+-- A key goes a second after the first whole second at which its bucket is full: so that of
+-- takes that move that instant by less, most need not move the end of the key. lasting is
+-- for how many ms it has to be kept, when it is full so many us after now.
+local SECOND = 1000000 -- us
+local function lasting(full_in)
+  return floor(((floor((now + full_in) / SECOND) + 1) * SECOND - now) / 1000)
+end
+
 -- short decides one ask of one bucket of one band with nothing unusual about it, granted
 -- whole: that is most calls, and the way below takes longer. h is all that is stored: such
 -- a bucket has three fields, in the order in which they were first written. It returns the
--- credits and tokens left, after how many ms the key may go, and the claim if there was no
--- bucket; or nil, for the way below. The two agree wherever this one answers.
+-- credits and tokens left, for how many ms the key has to be kept, or nil if that is known,
+-- and the claim if there was no bucket; or nil, for the way below. The two agree wherever this one answers.
 local known, e, w, f, stamp -- the claim read last, its numbers, and now as it is stored
 local function short(p, h, cost, count)
   if p ~= known then
@@ -79,13 +87,14 @@ local function short(p, h, cost, count)
   if not e or cost <= 0 or not count or count == 0 then
     return nil
   end
-  local c, claim = f, nil
+  local c, claim, known_to = f, nil, -1
   if #h == 6 and h[1] == 'c' and h[3] == 'u' and h[6] == p then
     local u = tonumber(h[4])
     c = tonumber(h[2])
     if not c or not u or c < 0 or c > f or c % 1 ~= 0 or u < 0 or u > now or u % 1 ~= 0 then
       return nil
     end
+    known_to = floor((u + floor((f - c) / e)) / SECOND)
     c = (now - u) * e < f - c and c + (now - u) * e or f
   elseif #h == 0 and not h.err then
     claim = p
@@ -97,7 +106,11 @@ local function short(p, h, cost, count)
     return nil
   end
   c = c - count * cost * w
-  return c, floor(c / w), floor((f - c) / e / 1000) + 1002, claim
+  local full_in = floor((f - c) / e)
+  if floor((now + full_in) / SECOND) == known_to then
+    return c, floor(c / w)
+  end
+  return c, floor(c / w), lasting(full_in), claim
 end
 
 -- keep_short stores what short left.
@@ -108,7 +121,9 @@ local function keep_short(k, c, ms, claim)
   else
     redis.call('HSET', KEYS[k], 'c', format('%.0f', c), 'u', stamp)
   end
-  redis.call('PEXPIRE', KEYS[k], format('%.0f', ms))
+  if ms then
+    redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))
+  end
 end
 
 local args = ARGV
@@ -641,7 +656,7 @@ local function write(k, c, u, p, d, x, b, h, full_in, s, blocked, q, r, kept)
     rare()
     keep(k, 'f', kept and '1' or '', '', h[11])
   end
-  redis.call('PEXPIRE', KEYS[k], format('%.0f', floor(full_in / 1000) + 1001))
+  redis.call('PEXPIRE', KEYS[k], format('%.0f', lasting(full_in) + 1001))
 end
 
 -- legible: whether c are credits of n bands that hold f at most, and owe no more than they may.
@@ -989,7 +1004,7 @@ for k = 1, #KEYS do
   if c then
     o, at, n = o + 1, at + 5, n + 1
     out[o] = -1 - left
-    kept[n], kc[n], kms[n], kclaim[n] = k, c, ms, claim or false
+    kept[n], kc[n], kms[n], kclaim[n] = k, c, ms or false, claim or false
   else
     if all.err and not string.find(all.err, 'WRONGTYPE', 1, true) then
       return redis.error_reply(all.err)

@@ -22,10 +22,10 @@ import (
 // callers have had another answer meanwhile.
 func TestLateCallsAreNotExecuted(t *testing.T) {
 	t.Parallel()
-	const calls = 10
+	const calls = 6
 	server := redisserver.ForTest(t)
 	client, direct := connect(t, server.Addr()), connect(t, server.Addr())
-	warm(t, client, 2*calls)
+	warm(t, client, 3*calls)
 	s := New(client, newFleet(), Options{})
 	rule := ruleOf(t, 1, 100)
 	rules := rulesOf(t, domain.CircuitBreaker{Sharing: domain.ShareAny})
@@ -35,6 +35,7 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 	if got := takeWith(t.Context(), s, rule, takeOne()); got.Err != nil || view[0].Err != nil { // what the server's clock says
 		t.Fatalf("%+v, %+v", got, view[0])
 	}
+	must(t, holdWith(t.Context(), s, 0).Err)
 
 	must(t, server.Pause())
 	report[0].Evidence = sick("a", 2, view[0].Epoch)
@@ -53,6 +54,11 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 			if !errors.Is(storeError(t, view[0].Err), context.DeadlineExceeded) {
 				t.Errorf("Report = %+v; want its deadline", view[0])
 			}
+			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if got := holdWith(ctx, s, 1); !errors.Is(storeError(t, got.Err), context.DeadlineExceeded) {
+				t.Errorf("Hold = %+v; want its deadline", got)
+			}
 		})
 	}
 	all.Wait()
@@ -62,14 +68,17 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 	must(t, server.Resume())
 
 	// The scripts run, and say that it is too late: else this shows nothing.
-	for deadline := time.Now().Add(10 * time.Second); executions(t, direct) < 2+2*calls; {
+	for deadline := time.Now().Add(10 * time.Second); executions(t, direct) < 3+3*calls; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d late calls have reached the server", executions(t, direct)-2, 2*calls)
+			t.Fatalf("%d of %d late calls have reached the server", executions(t, direct)-3, 3*calls)
 		}
 	}
 	after := New(direct, s.fleet, Options{})
 	if got := takeWith(t.Context(), after, rule, bucket.Ask{Count: 1}); got.Err != nil || got.Remaining < 99 {
 		t.Errorf("afterwards %+v; want only the first call executed", got)
+	}
+	if n := direct.Exists(t.Context(), s.key(kindPermits, theBulkhead)).Val(); n != 0 {
+		t.Error("afterwards somebody holds permits")
 	}
 	var read [1]port.View
 	after.Stores().Views.Read(t.Context(), []port.ID{theBreaker}, read[:])

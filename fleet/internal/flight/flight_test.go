@@ -696,8 +696,8 @@ func TestManyLanesRideTogether(t *testing.T) {
 			if n := a.flying.Load(); n > 2 {
 				t.Fatalf("%d rides in the air; want 2 at most", n)
 			}
-			if n := len(rides[0].flights); n > 256 {
-				t.Fatalf("%d flights ride together; want 256 at most", n)
+			if n := len(rides[0].flights); n > 64 {
+				t.Fatalf("%d flights ride together; want 64 at most", n)
 			}
 			flown += len(rides[0].flights)
 			rides[0].land()

@@ -8,9 +8,11 @@ import (
 )
 
 // The bounds of a shard: flights that ride together, rides in the air, and how
-// often a pilot yields before take-off.
+// often a pilot yields before take-off. Rides are as small as they may be without
+// costing the store more a flight: one that takes all who wait leaves the store idle
+// until those are back.
 const (
-	maxTogether = 256
+	maxTogether = 64
 	maxPilots   = 2
 	maxGather   = 32
 
