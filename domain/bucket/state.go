@@ -162,9 +162,10 @@ const briefMost = 1 << 12
 func (st *State) brief(nowMicro int64, r *Rule, how Manner, ask *Ask, a *Answer) (ok bool) {
 	b := &r.Bands[0]
 	if ask.Cost < 1 || ask.Cost > briefMost || ask.Count < 1 || ask.Turn || ask.WaitMicro > 0 || !ask.isCall() ||
-		how.First != 0 || r.Bands[1].Earn != 0 || st.AtMicro > nowMicro || st.isUnusual() || st.Rule != *r {
+		how.First != 0 || r.Bands[1].Earn != 0 || st.AtMicro-nowMicro > skewMicro || st.isUnusual() || st.Rule != *r {
 		return false
 	}
+	nowMicro = max(nowMicro, st.AtMicro) // a clock that stepped back a little refills nothing
 	credits, want := b.refill(st.Credits[0], nowMicro-st.AtMicro, b.Full), ask.Cost*b.Worth
 	if want > b.Full {
 		return false

@@ -64,7 +64,7 @@ func (s *soaking) rest(ctx context.Context) error {
 		if err == nil && (fewest < 0 || n < fewest) {
 			fewest, steady = n, now()
 		}
-		return err == nil && since(steady) > 700*time.Millisecond
+		return err == nil && since(steady) > 1300*time.Millisecond // keys of buckets end on whole seconds
 	})
 }
 

@@ -173,12 +173,12 @@ type bound struct {
 
 // Take decides at once.
 func (b *bound) Take(ask bucket.Ask) (r port.TakeReply) {
+	now := b.store.now() // before the lock, which others wait for: who comes a little late comes as if at once
 	e, err := b.lock()
 	if err != nil {
 		r.Err = failed(b.id, err)
 		return r
 	}
-	now := b.store.now()
 	var answer bucket.Answer
 	foreign := e.state.DecideOne(now, &b.rule, b.how, &ask, &answer)
 	e.mu.Unlock()
