@@ -125,7 +125,8 @@ func shortWayBugs() []mutant {
 	return []mutant{
 		{
 			"script: the short way does not prolong the TTL", takeScript,
-			`redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))`, unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))`, by,
+			`redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))`,
+			unless + `redis.call('PEXPIRE', KEYS[k], format('%.0f', ms + 1001))`, by,
 		},
 		{
 			"script: the short way refills above the burst", takeScript,
@@ -135,11 +136,27 @@ func shortWayBugs() []mutant {
 			"script: the short way follows a clock that steps back", takeScript,
 			` or u > now or u % 1 ~= 0 then`, ` or u % 1 ~= 0 then`, by,
 		},
-		{"script: the short way forgets the turns that are out", takeScript, `if #h == 6 and h[1]`, `if #h >= 6 and #h <= 8 and h[1]`, by},
+		{
+			"script: the short way forgets the turns that are out", takeScript,
+			`if #h == 6 and h[1]`,
+			`if #h >= 6 and #h <= 8 and h[1]`, by,
+		},
 		{"script: the short way writes no claim", takeScript, `= k, c, ms or false, claim or false`, `= k, c, ms or false, false`, by},
-		{"script: the end of a key is not moved", takeScript, `if floor((now + full_in) / SECOND) == known_to then`, `if known_to >= 0 then`, by},
-		{"script: the end of a key is always moved", takeScript, `if floor((now + full_in) / SECOND) == known_to then`, `if false then`, by},
-		{"script: a key goes before its bucket is full", takeScript, `(floor((now + full_in) / SECOND) + 1) * SECOND`, `floor((now + full_in) / SECOND - 1) * SECOND`, by},
+		{
+			"script: the end of a key is not moved", takeScript,
+			`if floor((now + full_in) / SECOND) == known_to then`,
+			`if known_to >= 0 then`, by,
+		},
+		{
+			"script: the end of a key is always moved", takeScript,
+			`if floor((now + full_in) / SECOND) == known_to then`,
+			`if false then`, by,
+		},
+		{
+			"script: a key goes before its bucket is full", takeScript,
+			`(floor((now + full_in) / SECOND) + 1) * SECOND`,
+			`floor((now + full_in) / SECOND - 1) * SECOND`, by,
+		},
 		{"script: a run is one key", takeScript, `at, run = begin, run - 1`, `at, run = begin, 0`, by},
 		{"script: a new bucket is full", takeScript, `if fresh and first then`, `if false then`, by},
 		{"script: everybody who comes back is new", takeScript, `fresh = not h[11] or elapsed >= FIRST`, `fresh = true`, by},

@@ -39,7 +39,11 @@ func roomBugs() []mutant {
 		{"a call that ends serves nobody", bulkhead, `	b.running--
 	b.serve()`, `	b.running--`, by},
 		{"permits last for ever", permits, `p.bulkhead.replica.clock.now() < p.until`, `true`, by},
-		{"a deadline counts from the answer", permits, `p.until = sent + permitsLast - permitsLast/50 - leaseMargin`, `p.until = p.bulkhead.replica.clock.now() + permitsLast`, by},
+		{
+			"a deadline counts from the answer", permits,
+			`p.until = sent + permitsLast - permitsLast/50 - leaseMargin`,
+			`p.until = p.bulkhead.replica.clock.now() + permitsLast`, by,
+		},
 		{"room that was given back is used", permits, `need, min(p.may, want)`, `need, p.may`, by},
 		{"what it may run is not told", permits, `Keep: max(b.running, p.may)`, `Keep: b.running`, by},
 		{"permits are not renewed", permits, `return p.sent + renewEvery`, `return p.sent + 10*permitsLast`, by},
@@ -52,7 +56,11 @@ func roomBugs() []mutant {
 `, ``, by},
 		{"a replica that closes keeps its permits", permits, `if b.permits.held > 0 {`, `if false {`, by},
 		{"no room is asked for again and again", permits, `case p.short && now < p.sent+askAgain:`, `case false:`, by},
-		{"in an outage each has all of the room", permits, `max(int64(p.bulkhead.policy.MaxConcurrent/n), 1)`, `int64(p.bulkhead.policy.MaxConcurrent)`, by},
+		{
+			"in an outage each has all of the room", permits,
+			`max(int64(p.bulkhead.policy.MaxConcurrent/n), 1)`,
+			`int64(p.bulkhead.policy.MaxConcurrent)`, by,
+		},
 		{"a bulkhead keeps its room after a panic", "orchestrator/step.go", `	f.slot.Leave()           // nor this
 `, ``, []string{"./orchestrator"}},
 	}
@@ -72,8 +80,16 @@ func budgetBugs() []mutant {
 		{"an empty budget is told each time", budget, `if b.replica.firstSeen(&b.empty) {`, `if true {`, fleet},
 		{"nested retries earn each", "orchestrator/budget.go", `earns: !earning[p.Name]`, `earns: true`, by},
 		{"a budget that is empty stops nothing", "orchestrator/retry.go", `if !s.budget.spend(w.ctx, &w.budget) {`, `if false {`, by},
-		{"a pause that cannot be spends the budget", "orchestrator/retry.go", `if end := reaches(w.ctx, pause); end != nil {`, `if end := reaches(w.ctx, pause); false {`, by},
-		{"every function is hedged", "orchestrator/do.go", `if says, ok := op.(domain.Idempotent); ok && says.Idempotent() {`, `if true {`, by},
+		{
+			"a pause that cannot be spends the budget", "orchestrator/retry.go",
+			`if end := reaches(w.ctx, pause); end != nil {`,
+			`if end := reaches(w.ctx, pause); false {`, by,
+		},
+		{
+			"every function is hedged", "orchestrator/do.go",
+			`if says, ok := op.(domain.Idempotent); ok && says.Idempotent() {`,
+			`if true {`, by,
+		},
 		{"losers go on", hedge, `			r.won = t
 		}
 		r.cancel()`, `			r.won = t
@@ -83,7 +99,11 @@ func budgetBugs() []mutant {
 	r.timer.Stop()`, `	r.timer.Stop()`, by},
 		{"a call returns before its tries have", hedge, `	first := r.first()
 	r.running.Wait()`, `	first := r.first()`, by},
-		{"there is no end of hedges", hedge, `if r.started++; r.started < r.hedged.step.policy.MaxHedges {`, `if r.started++; true {`, by},
+		{
+			"there is no end of hedges", hedge,
+			`if r.started++; r.started < r.hedged.step.policy.MaxHedges {`,
+			`if r.started++; true {`, by,
+		},
 		{"hedges have no budget", hedge, `if !ok || r.over {`, `if r.over {`, by},
 		{"the last error counts", hedge, `	if r.won != nil {
 		first = *r.won`, `	if r.won != nil || first.err != nil {
@@ -94,6 +114,10 @@ func budgetBugs() []mutant {
 		{"a breaker around a hedge counts what never ran", hedge, `w.runs += t.runs - 1`, `w.runs += 0 * t.runs`, by},
 		{"each try is seen by the observer", plan, `	p.hedged.inner.observer = nil // it sees the call once
 `, ``, by},
-		{"a call may not name the limits of the other half", plan, `part.dropped = append(part.dropped, p.steps[i].limit.name)`, `_ = i`, by},
+		{
+			"a call may not name the limits of the other half", plan,
+			`part.dropped = append(part.dropped, p.steps[i].limit.name)`,
+			`_ = i`, by,
+		},
 	}
 }
