@@ -29,6 +29,10 @@ const (
 	ShareAny
 	// ShareLocal shares nothing: each replica has a breaker of its own.
 	ShareLocal
+	// ShareAggregate is ShareQuorum for fleets whose replicas each see little: an
+	// opinion has its full weight already at MinCalls divided by MinReplicas, and
+	// so counts for no more than that, however busy its replica is.
+	ShareAggregate
 )
 
 // String returns the sharing's name in the text form of policies.
@@ -40,6 +44,8 @@ func (s Sharing) String() string {
 		return "any"
 	case ShareLocal:
 		return "local"
+	case ShareAggregate:
+		return "aggregate"
 	default:
 		return "unknown"
 	}
@@ -51,8 +57,8 @@ func (s Sharing) String() string {
 // Each replica runs a complete breaker over its own calls. Above it stands the
 // fleet's, which opens by votes (see [Sharing]); a call passes only if both let
 // it. It is closed until FailureThreshold calls failed in a row, or, where
-// FailureRatio is set, until Window holds at least MinCalls calls of which that
-// share failed. It is then open for RecoveryTimeout, then half-open, when at
+// FailureRatio or SlowRatio is set, until Window holds at least MinCalls calls of
+// which that share failed, or were slow. It is then open for RecoveryTimeout, then half-open, when at
 // most Probes probe leases are out in the whole fleet. SuccessThreshold
 // successes close it; failed probes open it again, for longer.
 //
@@ -68,11 +74,23 @@ type CircuitBreaker struct {
 	// failed, in (0, 1]. Exactly the ratio counts as reached; it is read to the
 	// thousandth. Defaults to off.
 	FailureRatio float64
-	// MinCalls is how many calls Window must hold before FailureRatio counts,
+	// SlowAfter is how long a call may take before it is slow, from Acquire to
+	// Report, whatever its outcome: what waits inside the breaker counts. A probe
+	// that is slow has failed. Defaults to off; needs SlowRatio.
+	SlowAfter time.Duration
+	// SlowRatio trips when at least this share of the calls in Window were slow, in
+	// (0, 1], as FailureRatio does; a call that was slow and failed counts for both.
+	// Defaults to off; needs SlowAfter.
+	SlowRatio float64
+	// MinCalls is how many calls Window must hold before the ratios count,
 	// and how many give a replica's opinion its full weight. Defaults to 20.
 	MinCalls int
 	// Window is how far back outcomes count. Defaults to 10 s.
 	Window time.Duration
+	// CountWindow makes the ratios of each replica's own layer those of its last so
+	// many calls, however long ago, at most 10,000; what it tells the fleet is of
+	// Window all the same. Must not be below MinCalls. Defaults to off.
+	CountWindow int
 	// RecoveryTimeout is how long it stays open before the first probe; each
 	// reopening doubles it. Defaults to 30 s.
 	RecoveryTimeout time.Duration
@@ -108,6 +126,7 @@ type CircuitBreaker struct {
 const (
 	maxProbes      = 100
 	maxCalls       = 1 << 31
+	maxCountWindow = 10_000
 	longestBreaker = 7 * 24 * time.Hour
 )
 
@@ -133,6 +152,7 @@ func (c CircuitBreaker) validateCounts() error {
 	}{
 		{"FailureThreshold", c.FailureThreshold, maxCalls},
 		{"MinCalls", c.MinCalls, maxCalls},
+		{"CountWindow", c.CountWindow, maxCountWindow},
 		{"SuccessThreshold", c.SuccessThreshold, maxCalls},
 		{"Probes", c.Probes, maxProbes},
 		{"MinReplicas", c.MinReplicas, maxCalls},
@@ -150,8 +170,10 @@ func (c CircuitBreaker) validateCounts() error {
 		return invalid(kindBreaker, "MinReplicas", "must be at least 2; ShareAny lets one replica open the fleet")
 	case c.Version < 0 || c.Version > maxVersion:
 		return invalid(kindBreaker, "Version", "must be between 0 and 2^53-1")
-	case c.Sharing > ShareLocal:
+	case c.Sharing > ShareAggregate:
 		return invalid(kindBreaker, "Sharing", "is unknown")
+	case c.CountWindow > 0 && c.CountWindow < or(c.MinCalls, DefaultMinCalls):
+		return invalid(kindBreaker, "CountWindow", "is below MinCalls: the ratios would never count")
 	}
 	return nil
 }
@@ -160,6 +182,15 @@ func (c CircuitBreaker) validateRatios() error {
 	// Written so that NaN, which compares false with everything, is refused.
 	if c.FailureRatio != 0 && !(c.FailureRatio >= 0.001 && c.FailureRatio <= 1) {
 		return invalid(kindBreaker, "FailureRatio", "must be between 0.001 and 1")
+	}
+	if c.SlowRatio != 0 && !(c.SlowRatio >= 0.001 && c.SlowRatio <= 1) {
+		return invalid(kindBreaker, "SlowRatio", "must be between 0.001 and 1")
+	}
+	if c.SlowAfter > 0 && c.SlowRatio == 0 {
+		return invalid(kindBreaker, "SlowRatio", "is missing: SlowAfter alone trips nothing")
+	}
+	if c.SlowRatio > 0 && c.SlowAfter == 0 {
+		return invalid(kindBreaker, "SlowAfter", "is missing: it says which calls SlowRatio is about")
 	}
 	if c.Quorum != 0 && !(c.Quorum >= 0.001 && c.Quorum <= 1) {
 		return invalid(kindBreaker, "Quorum", "must be between 0.001 and 1")
@@ -172,6 +203,7 @@ func (c CircuitBreaker) validateDurations() error {
 		field string
 		d     time.Duration
 	}{
+		{"SlowAfter", c.SlowAfter},
 		{"Window", c.Window},
 		{"RecoveryTimeout", c.RecoveryTimeout},
 		{"MaxRecoveryTimeout", c.MaxRecoveryTimeout},
@@ -230,8 +262,11 @@ func (c CircuitBreaker) String() string {
 	f.text("name", c.Name)
 	f.int("failure_threshold", int64(c.FailureThreshold))
 	f.float("failure_ratio", c.FailureRatio)
+	f.duration("slow_after", c.SlowAfter)
+	f.float("slow_ratio", c.SlowRatio)
 	f.int("min_calls", int64(c.MinCalls))
 	f.duration("window", c.Window)
+	f.int("count_window", int64(c.CountWindow))
 	f.duration("recovery_timeout", c.RecoveryTimeout)
 	f.duration("max_recovery_timeout", c.MaxRecoveryTimeout)
 	f.int("success_threshold", int64(c.SuccessThreshold))

@@ -38,6 +38,7 @@ func TestPolicyText(t *testing.T) {
 		"circuit_breaker(name=payments)":     hold.CircuitBreaker{Name: "payments"},
 		"circuit_breaker(sharing=local)":     hold.CircuitBreaker{Sharing: hold.ShareLocal},
 		"timeout(2s) > retry() > <nil>":      hold.Combine(hold.Timeout{Duration: 2 * time.Second}, hold.Retry{}, nil),
+		"circuit_breaker(sharing=aggregate)": hold.CircuitBreaker{Sharing: hold.ShareAggregate},
 		"none > retry() > none":              hold.Combine(hold.Combine(hold.None{}, hold.Retry{}), hold.None{}),
 		"retry(backoff=linear(jitter=none))": hold.Retry{Backoff: hold.Linear(0, 0)},
 		"bulkhead(10, name=a, max_wait=100ms, fleet=true)": hold.Bulkhead{
@@ -56,6 +57,9 @@ func TestPolicyText(t *testing.T) {
 		"retry(backoff=decorrelated(initial=1s, max=1m))": hold.Retry{Backoff: hold.Decorrelated(time.Second, time.Minute)},
 		"rate_limit(1/s, keyed=true, outage=closed, version=7)": hold.RateLimit{
 			Limit: hold.PerSecond(1), Keyed: true, Outage: hold.OutageClosed, Version: 7,
+		},
+		"circuit_breaker(slow_after=2s, slow_ratio=0.5, min_calls=5, count_window=100)": hold.CircuitBreaker{
+			SlowAfter: 2 * time.Second, SlowRatio: 0.5, MinCalls: 5, CountWindow: 100,
 		},
 		"circuit_breaker(failure_ratio=0.5, min_calls=10, probes=3, min_replicas=3, quorum=0.6)": hold.CircuitBreaker{
 			FailureRatio: 0.5, MinCalls: 10, Probes: 3, MinReplicas: 3, Quorum: 0.6,
@@ -84,6 +88,7 @@ func TestNamesOfValues(t *testing.T) {
 		"quorum":              {hold.ShareQuorum},
 		"any":                 {hold.ShareAny},
 		"local":               {hold.ShareLocal},
+		"aggregate":           {hold.ShareAggregate},
 		"local_share":         {hold.OutageLocalShare},
 		"full":                {hold.FullJitter},
 		"none":                {hold.NoJitter, hold.None{}},

@@ -40,6 +40,8 @@ type Breaker struct {
 	fleet  fleetView
 	report reporting
 	probe  probing
+
+	slowAfter atomic.Int64 // the policy's, in ns, to be looked at without a lock; 0 = no call is slow
 }
 
 func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
@@ -63,6 +65,7 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	}
 	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
+	b.slowAfter.Store(int64(b.local.SlowAfter()))
 	b.regate()
 	return b, nil
 }
@@ -100,6 +103,7 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 	}
 	b.policy, b.rules = p, rules
 	b.local.Configure(p)
+	b.slowAfter.Store(int64(b.local.SlowAfter()))
 	return nil
 }
 
@@ -178,7 +182,7 @@ func (b *Breaker) admit(budget *Budget) (Permit, *question, error) {
 	}
 	ask, retryAfter := b.question(now, ticket)
 	if ask == nil || budget.left(b.replica.config.StoreTimeout) <= 0 {
-		b.local.Settle(now, ticket, domain.Ignored)
+		b.local.Settle(now, ticket, domain.Ignored, 0)
 		return Permit{}, nil, b.refusal(domain.ScopeFleet, retryAfter)
 	}
 	b.probe.asking = true
@@ -236,6 +240,7 @@ type Status struct {
 	RetryAfter   time.Duration // how long it stays open, as far as known
 	Calls        int64         // in this replica's window, that the dependency answered for
 	Failures     int64         // of those
+	Slow         int64         // of those calls, too
 }
 
 // Status reads the breaker and changes nothing.
@@ -246,7 +251,7 @@ func (b *Breaker) Status() Status {
 	e := b.local.Evidence(now)
 	s := Status{
 		Name: b.id.Name, Local: b.local.State(), Fleet: b.fleet.state, Epoch: b.fleet.epoch,
-		Calls: e.Calls, Failures: e.Failures,
+		Calls: e.Calls, Failures: e.Failures, Slow: b.local.Slow(),
 	}
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
 	if s.Fleet > s.Local && !b.fleet.closed() {

@@ -25,6 +25,7 @@ type pass struct {
 	probe  atomic.Pointer[fleetProbe] // nil for an ordinary call
 	b      *Breaker
 	ticket breaker.Ticket
+	began  time.Duration // where slow calls count
 }
 
 // A fleetProbe is a probe lease that this replica holds. It does not change.
@@ -41,6 +42,9 @@ var passes = sync.Pool{New: func() any { return &pass{} }}
 func newPermit(b *Breaker, t breaker.Ticket) Permit {
 	p, _ := passes.Get().(*pass)
 	p.b, p.ticket = b, t
+	if b.slowAfter.Load() > 0 {
+		p.began = b.replica.clock.now()
+	}
 	return Permit{p, p.turn.Load()}
 }
 
@@ -71,32 +75,36 @@ func (p Permit) Report(o domain.Outcome) {
 	if p.pass == nil || !p.pass.turn.CompareAndSwap(p.turn, p.turn+1) {
 		return
 	}
-	b, ticket, probe := p.pass.b, p.pass.ticket, p.pass.probe.Load()
+	b, ticket, began, probe := p.pass.b, p.pass.ticket, p.pass.began, p.pass.probe.Load()
 	p.pass.b = nil
 	if probe != nil {
 		p.pass.probe.Store(nil)
 	}
 	passes.Put(p.pass)
-	b.settle(ticket, probe, o)
+	b.settle(ticket, probe, o, began)
 }
 
-// settle counts an outcome.
-func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome) {
+// settle counts the outcome of a call that began then.
+func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began time.Duration) {
 	if !b.used.Load() {
 		b.used.Store(true)
 	}
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	took := now - began
 	if probe != nil {
+		if o == domain.Success && b.local.IsSlow(took) {
+			o = domain.Failure
+		}
 		b.settleProbe(now, *probe, o)
 	}
 	if probe == nil || t.IsProbe() { // while the fleet is not closed, results feed the fleet only
-		b.local.Settle(now, t, o)
+		b.local.Settle(now, t, o, took)
 		b.report.changed = b.report.changed || o != domain.Ignored
 	}
 	quiet := b.local.State() == domain.StateClosed && b.report.state == domain.StateClosed && b.report.opinion == wellMeant
-	if o != domain.Success || !quiet {
+	if o != domain.Success || !quiet || b.local.IsSlow(took) {
 		b.settled(now)
 	}
 }

@@ -161,7 +161,7 @@ func (b *Breaker) answered(ctx context.Context, t breaker.Ticket, grant fleetPro
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
-	b.local.Settle(now, t, domain.Ignored)
+	b.local.Settle(now, t, domain.Ignored, 0)
 	if !b.fleet.closed() {
 		return Permit{}, b.refusal(domain.ScopeFleet, max(b.mayAskAt()-now, 0))
 	}
@@ -177,7 +177,7 @@ func (b *Breaker) unasked(ctx context.Context, t breaker.Ticket) (Permit, error)
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
-	b.local.Settle(now, t, domain.Ignored)
+	b.local.Settle(now, t, domain.Ignored, 0)
 	if err := b.ended(ctx); err != nil {
 		return Permit{}, err
 	}

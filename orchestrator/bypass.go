@@ -30,7 +30,7 @@ func neverFull(p domain.Bulkhead) domain.Bulkhead {
 
 // neverOpen is p with limits that no process reaches.
 func neverOpen(p domain.CircuitBreaker) domain.CircuitBreaker {
-	p.FailureThreshold, p.FailureRatio, p.Sharing = 1<<31, 0, domain.ShareLocal
+	p.FailureThreshold, p.FailureRatio, p.SlowRatio, p.SlowAfter, p.Sharing = 1<<31, 0, 0, 0, domain.ShareLocal
 	return p
 }
 

@@ -118,7 +118,7 @@ func playLocal(t *testing.T, policy domain.CircuitBreaker, tape []byte) {
 			t.Fatalf("%v: at %v %+v", policy, now, l)
 		}
 		if len(under) > 0 {
-			l.Settle(now, under[int(step[2])%len(under)], domain.Outcome(step[1]%5))
+			l.Settle(now, under[int(step[2])%len(under)], domain.Outcome(step[1]%5), 0)
 		}
 		if e := l.Evidence(now); e.Weight < 0 || e.Weight > fullWeight || e.ForMicro < 0 || e.Calls < 0 || e.Failures < 0 || e.Failures > e.Calls {
 			t.Fatalf("%v: evidence %+v", policy, e)

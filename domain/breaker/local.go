@@ -12,7 +12,10 @@ import (
 type Local struct {
 	threshold  int64 // consecutive failures; 0 = off
 	ratioMille int64 // 0 = off
+	slowMille  int64 // 0 = off
+	slowAfter  time.Duration
 	minCalls   int64
+	fullCalls  int64 // how many give an opinion its full weight
 	window     time.Duration
 	recovery   time.Duration
 	longest    time.Duration
@@ -29,7 +32,8 @@ type Local struct {
 	byDep     bool  // the last trip was the dependency's fault
 	lastDep   time.Duration
 	recent    window
-	out       []probe // half-open: leases out
+	last      lastCalls // nil: the ratios are those of recent
+	out       []probe   // half-open: leases out
 	nextProbe uint64
 	succeeded int
 }
@@ -55,7 +59,14 @@ func NewLocal(c domain.CircuitBreaker) Local {
 func (l *Local) Configure(c domain.CircuitBreaker) {
 	c = c.WithDefaults()
 	l.threshold, l.ratioMille = int64(c.FailureThreshold), mille(c.FailureRatio)
-	l.minCalls = int64(c.MinCalls)
+	l.slowMille, l.slowAfter = mille(c.SlowRatio), c.SlowAfter
+	l.minCalls, l.fullCalls = int64(c.MinCalls), int64(c.MinCalls)
+	if c.Sharing == domain.ShareAggregate {
+		l.fullCalls = max(int64(c.MinCalls/c.MinReplicas), 1)
+	}
+	if l.last.size() != c.CountWindow {
+		l.last = newLastCalls(c.CountWindow)
+	}
 	l.recovery, l.longest = c.RecoveryTimeout, c.MaxRecoveryTimeout
 	l.probes, l.lease, l.successes = c.Probes, c.ProbeLease, c.SuccessThreshold
 	if l.window != c.Window {
@@ -119,49 +130,71 @@ func ClosedTicket(epoch uint64) Ticket { return Ticket{epoch: epoch} }
 // IsProbe reports whether the call was admitted while half-open.
 func (t Ticket) IsProbe() bool { return t.probe != 0 }
 
-// Settle takes the outcome of a call that Admit let through. One of an earlier
-// epoch counts for nothing, nor does a probe whose lease is over.
-func (l *Local) Settle(now time.Duration, t Ticket, o domain.Outcome) {
+// SlowAfter is how long a call may take before it is slow; 0 = none is.
+func (l *Local) SlowAfter() time.Duration { return l.slowAfter }
+
+// IsSlow reports whether a call that took so long was slow.
+func (l *Local) IsSlow(took time.Duration) bool { return l.slowAfter > 0 && took > l.slowAfter }
+
+// Settle takes the outcome of a call that Admit let through, and how long it took. One
+// of an earlier epoch counts for nothing, nor does a probe whose lease is over.
+func (l *Local) Settle(now time.Duration, t Ticket, o domain.Outcome, took time.Duration) {
 	if t.epoch != l.epoch {
 		return
 	}
 	if l.state == domain.StateHalfOpen {
+		if o == domain.Success && l.IsSlow(took) {
+			o = domain.Failure
+		}
 		l.settleProbe(now, t, o)
 		return
 	}
 	if o == domain.Ignored {
 		return // it must not trip either, only because the window has moved on
 	}
-	l.count(now, o)
-	if l.reached(l.row, l.recent.sum.calls+l.recent.sum.own, l.recent.sum.failures+l.recent.sum.own) {
-		l.byDep = l.reached(l.rowOfDep, l.recent.sum.calls, l.recent.sum.failures)
+	l.count(now, o, l.IsSlow(took))
+	sum := l.recent.sum
+	if l.last != nil {
+		sum = l.last.sum()
+	}
+	slow := ratioReached(l.slowMille, l.minCalls, sum.calls, sum.slow)
+	if slow || l.reached(l.row, sum.calls+sum.own, sum.failures+sum.own) {
+		l.byDep = slow || l.reached(l.rowOfDep, sum.calls, sum.failures)
 		l.open(now)
 	}
 }
 
-func (l *Local) count(now time.Duration, o domain.Outcome) {
+func (l *Local) count(now time.Duration, o domain.Outcome, slow bool) {
+	one := tally{calls: 1}
 	switch o {
 	case domain.Success:
 		l.row, l.rowOfDep, l.lastDep = 0, 0, now
-		l.recent.count(now, tally{calls: 1})
 	case domain.Failure:
 		l.row++
 		l.rowOfDep++
 		l.lastDep = now
-		l.recent.count(now, tally{calls: 1, failures: 1})
+		one.failures = 1
 	case domain.LocalFailure:
 		l.row++
-		l.recent.count(now, tally{own: 1})
+		one, slow = tally{own: 1}, false
 	case domain.Ignored:
+		return
 	}
+	if slow {
+		one.slow = 1
+	}
+	l.recent.count(now, one)
+	l.last.count(one)
 }
 
-// reached applies both trip rules, in whole numbers: exactly the ratio counts.
+// reached applies the rules of failures, in whole numbers: exactly the ratio counts.
 func (l *Local) reached(row, calls, failures int64) bool {
-	if l.threshold > 0 && row >= l.threshold {
-		return true
-	}
-	return l.ratioMille > 0 && calls >= l.minCalls && failures*1000 >= l.ratioMille*calls && failures > 0
+	return l.threshold > 0 && row >= l.threshold || ratioReached(l.ratioMille, l.minCalls, calls, failures)
+}
+
+// ratioReached reports whether so many of at least so many calls are the ratio; 0 is off.
+func ratioReached(ratioMille, least, calls, of int64) bool {
+	return ratioMille > 0 && calls >= least && of > 0 && of*1000 >= ratioMille*calls
 }
 
 func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
@@ -209,6 +242,7 @@ func (l *Local) open(now time.Duration) {
 func (l *Local) close() {
 	l.growth = 0
 	l.recent.clear()
+	l.last.clear()
 	l.turn(domain.StateClosed)
 }
 
@@ -237,12 +271,16 @@ func (l *Local) HoldOpen(until time.Duration) {
 	l.turn(domain.StateOpen)
 }
 
+// Slow is how many calls of the window were slow, as at the last Evidence.
+func (l *Local) Slow() int64 { return l.recent.sum.slow }
+
 // Evidence is what this replica may tell the fleet at now: its window of calls
 // that the dependency answered for, how much it weighs, and for how long. See
 // the fleet's rules in [Fleet.Report].
 func (l *Local) Evidence(now time.Duration) Evidence {
 	l.recent.advance(now)
 	e := Evidence{Calls: l.recent.sum.calls, Failures: l.recent.sum.failures}
+	slow := l.recent.sum.slow
 	rest := l.lastDep + l.window - now
 	switch tripped := l.state != domain.StateClosed; {
 	case rest <= 0 || (tripped && !l.byDep):
@@ -250,8 +288,8 @@ func (l *Local) Evidence(now time.Duration) Evidence {
 	case tripped:
 		e.Weight, e.Bad = fullWeight, true
 	default:
-		e.Weight = min(fullWeight, fullWeight*e.Calls/l.minCalls)
-		e.Bad = l.ratioMille > 0 && e.Failures > 0 && e.Failures*1000 >= l.ratioMille*e.Calls
+		e.Weight = min(fullWeight, fullWeight*e.Calls/l.fullCalls)
+		e.Bad = ratioReached(l.ratioMille, 0, e.Calls, e.Failures) || ratioReached(l.slowMille, 0, e.Calls, slow)
 	}
 	e.ForMicro = rest.Microseconds()
 	return e

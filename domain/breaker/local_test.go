@@ -50,7 +50,7 @@ func (b *lone) refuse(want time.Duration) {
 func (b *lone) call(outcomes string) {
 	b.t.Helper()
 	for _, o := range outcomes {
-		b.Settle(b.now, b.admit(), outcomeOf(o))
+		b.Settle(b.now, b.admit(), outcomeOf(o), 0)
 	}
 }
 
@@ -233,7 +233,7 @@ func TestWindowAgainstAList(t *testing.T) {
 				rapid.Int64Range(0, int64(2*length))).Draw(t, "pause"))
 			ticket, _, _ := l.Admit(now)
 			outcome := rapid.SampledFrom([]domain.Outcome{domain.Success, domain.Failure, domain.Ignored}).Draw(t, "outcome")
-			l.Settle(now, ticket, outcome)
+			l.Settle(now, ticket, outcome, 0)
 			if outcome != domain.Ignored {
 				all = append(all, result{now, outcome == domain.Failure})
 			}
@@ -368,7 +368,7 @@ func TestCase15IgnoredCallsCountForNothing(t *testing.T) {
 			outcome := outcomeOf(rapid.SampledFrom([]rune("SFLIII")).Draw(t, "outcome"))
 			ticket, ok, _ := with.Admit(now)
 			if outcome == domain.Ignored {
-				with.Settle(now, ticket, outcome)
+				with.Settle(now, ticket, outcome, 0)
 				continue
 			}
 			other, too, _ := without.Admit(now)
@@ -378,8 +378,8 @@ func TestCase15IgnoredCallsCountForNothing(t *testing.T) {
 			if !ok {
 				continue
 			}
-			with.Settle(now, ticket, outcome)
-			without.Settle(now, other, outcome)
+			with.Settle(now, ticket, outcome, 0)
+			without.Settle(now, other, outcome, 0)
 			if a, b := with.Evidence(now), without.Evidence(now); with.State() != without.State() || a != b {
 				t.Fatalf("%v %+v, without the ignored %v %+v", with.State(), a, without.State(), b)
 			}
@@ -393,21 +393,21 @@ func TestCase16LateResults(t *testing.T) {
 	b := newLone(t, policy)
 	early, other := b.admit(), b.admit()
 	b.call("F")
-	b.Settle(b.now, early, domain.Success)
+	b.Settle(b.now, early, domain.Success, 0)
 	b.is(open, "a success from before it opened does not close it")
 	b.now = time.Second
 	probe, slow := b.admit(), b.admit()
-	b.Settle(b.now, other, domain.Failure)
+	b.Settle(b.now, other, domain.Failure, 0)
 	b.is(halfOpen, "a failure from before it opened does not reopen it")
-	b.Settle(b.now, probe, domain.Failure)
+	b.Settle(b.now, probe, domain.Failure, 0)
 	b.is(open, "the probe's does")
 	b.now += 2 * time.Second
 	b.admit()
-	b.Settle(b.now, slow, domain.Success)
+	b.Settle(b.now, slow, domain.Success, 0)
 	b.is(halfOpen, "a probe of the last half-open does not close this one")
-	b.Settle(b.now, ClosedTicket(b.Epoch()), domain.Success)
+	b.Settle(b.now, ClosedTicket(b.Epoch()), domain.Success, 0)
 	b.is(halfOpen, "nor does one that is no probe")
-	b.Settle(b.now, Ticket{}, domain.Failure)
+	b.Settle(b.now, Ticket{}, domain.Failure, 0)
 	b.is(halfOpen, "nor one that never was admitted")
 }
 
@@ -421,7 +421,7 @@ func TestCase18AProbeThatPanics(t *testing.T) {
 		ticket := b.admit()
 		defer func() {
 			_ = recover()
-			b.Settle(b.now, ticket, domain.Failure)
+			b.Settle(b.now, ticket, domain.Failure, 0)
 		}()
 		panic("the call")
 	}()
@@ -441,12 +441,12 @@ func TestCase19AProbeThatHangs(t *testing.T) {
 	b.refuse(1)
 	b.now++
 	next := b.admit()
-	b.Settle(b.now, hung, domain.Success)
+	b.Settle(b.now, hung, domain.Success, 0)
 	b.is(halfOpen, "its lease is over, so its late success is void")
 	b.refuse(5 * time.Second)
-	b.Settle(b.now, hung, domain.Failure)
+	b.Settle(b.now, hung, domain.Failure, 0)
 	b.is(halfOpen, "and so is a late failure")
-	b.Settle(b.now, next, domain.Success)
+	b.Settle(b.now, next, domain.Success, 0)
 	b.is(closed, "the next one's counts")
 }
 
@@ -483,7 +483,7 @@ func TestCase30CountsSumExactly(t *testing.T) {
 					t.Error("refused")
 				}
 				mu.Lock()
-				b.Settle(0, ticket, domain.Outcome(i%4))
+				b.Settle(0, ticket, domain.Outcome(i%4), 0)
 				mu.Unlock()
 			}
 		})
@@ -542,7 +542,7 @@ func TestAbsorb(t *testing.T) {
 	inFlight := b.admit()
 	b.call("F")
 	b.Absorb()
-	b.Settle(b.now, inFlight, domain.Failure)
+	b.Settle(b.now, inFlight, domain.Failure, 0)
 	b.call("F")
 	b.is(closed, "the row begins anew, and what was in flight is void")
 
@@ -577,7 +577,7 @@ func TestHoldOpen(t *testing.T) {
 	inFlight := b.admit()
 	b.HoldOpen(5 * time.Second)
 	b.refuse(5 * time.Second)
-	b.Settle(b.now, inFlight, domain.Success)
+	b.Settle(b.now, inFlight, domain.Success, 0)
 	b.is(open, "what was in flight is void")
 	if e := b.Evidence(b.now); e.Weight != 0 || e.Bad {
 		t.Errorf("it tells the fleet %+v", e)
@@ -634,7 +634,7 @@ func TestLocalInvariants(t *testing.T) {
 			}
 			if len(tickets) > 0 && rapid.Bool().Draw(t, "settle") {
 				i := rapid.IntRange(0, len(tickets)-1).Draw(t, "which")
-				l.Settle(now, tickets[i], domain.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")))
+				l.Settle(now, tickets[i], domain.Outcome(rapid.IntRange(0, 3).Draw(t, "outcome")), 0)
 			}
 			if len(l.out) > policy.Probes {
 				t.Fatalf("%d leases are out", len(l.out))
@@ -657,7 +657,7 @@ func BenchmarkLocal(b *testing.B) {
 			l := NewLocal(policy)
 			for now := time.Duration(0); b.Loop(); now += time.Microsecond {
 				ticket, _, _ := l.Admit(now)
-				l.Settle(now, ticket, domain.Success)
+				l.Settle(now, ticket, domain.Success, 0)
 			}
 		})
 	}

@@ -6,12 +6,14 @@ import "time"
 // the window and never longer than it.
 const slots = 10
 
-// tally counts outcomes: those of the dependency, and this replica's own trouble.
-type tally struct{ calls, failures, own int64 }
+// tally counts outcomes: those of the dependency, of which some failed and some were
+// slow, and this replica's own trouble.
+type tally struct{ calls, failures, slow, own int64 }
 
 func (t *tally) add(o tally, sign int64) {
 	t.calls += sign * o.calls
 	t.failures += sign * o.failures
+	t.slow += sign * o.slow
 	t.own += sign * o.own
 }
 

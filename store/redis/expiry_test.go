@@ -47,7 +47,7 @@ func (f *fixture) meaning() time.Duration {
 	if len(credits) > 1 {
 		rule = banded(f.t)
 	}
-	st := bucket.State{AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x"), Blocked: number("k")}
+	st := bucket.State{Kept: number("f") * time.Hour.Microseconds(), AtMicro: number("u"), Rule: rule, Turn: number("d"), Challenged: number("x"), Blocked: number("k")}
 	for i, c := range credits {
 		st.Credits[i] = parse(c)
 	}
@@ -151,6 +151,12 @@ func TestBucketsLiveAsLongAsTheyMeanSomething(t *testing.T) {
 		}},
 		{"room for a large cost", func(f *fixture) { f.take(leaseOf(1, 5*time.Second)) }, func(f *fixture) {
 			f.take(bucket.Ask{Cost: 9, Count: 1})
+		}},
+		{"a bucket that is known", nil, func(f *fixture) {
+			in := []port.TakeRequest{{Bucket: theBucket, Rule: ruleOf(f.t, 10, 10), Manner: bucket.Manner{First: domain.FirstEmpty}, Ask: takeOne()}}
+			var out [1]port.TakeReply
+			f.Stores().Buckets.Take(f.t.Context(), in, out[:])
+			must(f.t, out[0].Err)
 		}},
 		{"a block", nil, func(f *fixture) { f.take(bucket.Ask{Order: &bucket.Order{BlockMilli: 30_000}}) }},
 		{"a debt", empty, func(f *fixture) { f.take(bucket.Ask{Cost: 10, Count: 1, Bill: 1}) }},
