@@ -25,7 +25,7 @@ func (n *node) takes(count int, d time.Duration) (passed int) {
 // Case 24: calls that succeed, but slowly, open the breaker of a whole fleet; slow probes
 // keep it open, and quick ones close it.
 func TestCase24SlowCallsOpenTheFleet(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, w *world) {
+	inEachWorld(t, func(_ *testing.T, w *world) {
 		nodes := w.nodes(3, domain.CircuitBreaker{
 			SlowAfter: 100 * time.Millisecond, SlowRatio: 0.5, MinCalls: 10, RecoveryTimeout: time.Second, SuccessThreshold: 1,
 		})

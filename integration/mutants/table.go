@@ -311,6 +311,18 @@ func localLayerBugs() []mutant {
 		{"a hung probe keeps a replica's slot", file, `for n < len(l.out) && l.out[n].until <= now {`, `for false {`, by},
 		{"a replica's own trouble is told to the fleet", file, `case rest <= 0 || (tripped && !l.byDep):`, `case rest <= 0:`, by},
 		{"what is ignored can trip", file, `if o == domain.Ignored {`, `if false {`, by},
+		{"as long as is allowed is slow", file, `l.slowAfter > 0 && took > l.slowAfter`, `l.slowAfter > 0 && took >= l.slowAfter`, by},
+		{"no call is slow", file, `l.slowAfter > 0 && took > l.slowAfter`, `false`, by},
+		{"a slow probe closes", file, `if o == domain.Success && l.IsSlow(took) {`, `if false {`, by},
+		{"its own trouble is slow", file, `one, slow = tally{own: 1}, false`, `one = tally{own: 1}`, by},
+		{"slow calls are no fault of the dependency", file, `l.byDep = slow || `, `l.byDep = `, []string{"./fleet"}},
+		{"slow calls are no opinion", file, ` || ratioReached(l.slowMille, 0, e.Calls, slow)`, ``, by},
+		{"few calls reach a ratio", file, `ratioMille > 0 && calls >= least`, `ratioMille > 0`, by},
+		{"an opinion of few calls weighs as much in an aggregate", file, `l.fullCalls = max(int64(c.MinCalls/c.MinReplicas), 1)`, `_ = c`, by},
+		{"the last calls are all calls", "domain/breaker/last.go", `	r.total.add(r.calls[r.next], -1)
+`, ``, by},
+		{"the last calls are remembered when it closes", file, `	l.last.clear()
+`, ``, by},
 	}
 }
 
