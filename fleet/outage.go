@@ -27,13 +27,18 @@ func (l *Limiter) outage(ln *lane, set *settings, q demand, why error) (domain.D
 	}
 }
 
-// asStoreError is why, where it is a store's own word about this call, else an
-// error made of it.
+// asStoreError is why a limit was not decided by the store.
 func asStoreError(set *settings, why error) error {
+	return storeError("bucket take", set.policy.Name, why)
+}
+
+// storeError is why, where it is a store's own word about this call, else an error made
+// of it.
+func storeError(op, name string, why error) error {
 	if said, ok := why.(*domain.StoreError); ok { //nolint:errorlint // only a bare one is the store's own word
 		return said
 	}
-	made := &domain.StoreError{Op: "bucket take", Name: set.policy.Name, Err: why}
+	made := &domain.StoreError{Op: op, Name: name, Err: why}
 	if down, ok := why.(*downError); ok { //nolint:errorlint // as made here
 		made.Config = down.config
 	}

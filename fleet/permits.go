@@ -2,7 +2,6 @@ package fleet
 
 import (
 	"context"
-	"errors"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -99,14 +98,7 @@ func (p *permits) unanswered(why error) error {
 	if p.share() > 0 {
 		return p.bulkhead.full(true)
 	}
-	if said, ok := errors.AsType[*domain.StoreError](why); ok {
-		return said
-	}
-	made := &domain.StoreError{Op: "permit hold", Name: p.bulkhead.id.Name, Err: why}
-	if down, ok := errors.AsType[*downError](why); ok {
-		made.Config = down.config
-	}
-	return made
+	return storeError("permit hold", p.bulkhead.id.Name, why)
 }
 
 // use notes that so many run or wait, and that there is somebody to speak to the store.
