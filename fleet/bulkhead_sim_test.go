@@ -119,6 +119,11 @@ func (s *sharingFleet) lives(t *testing.T, i int) {
 			return
 		}
 		s.lists(i, b)
+		if oneIn(rnd, 2) { // it is cut off for a while
+			from, lasting := between(rnd, 0, 10*time.Second), between(rnd, 2*time.Second, 8*time.Second)
+			time.AfterFunc(from, func() { wire.away.Store(true) })
+			time.AfterFunc(from+lasting, func() { wire.away.Store(false) })
+		}
 		until := time.Now().Add(between(rnd, time.Second, 20*time.Second))
 		var callers sync.WaitGroup
 		for n := range 1 + rnd.IntN(8) {
@@ -170,7 +175,8 @@ func (s *sharingFleet) calls(rnd *rand.Rand, b *fleet.Bulkhead, until time.Time)
 // A permitWire loses, delays and doubles what one replica says to the store.
 type permitWire struct {
 	fleet *sharingFleet
-	cut   atomic.Bool
+	cut   atomic.Bool // for good
+	away  atomic.Bool
 
 	mu  sync.Mutex
 	rnd *rand.Rand
@@ -185,7 +191,7 @@ func (w *permitWire) Hold(_ context.Context, in []port.HoldRequest, out []port.H
 	}
 	w.mu.Unlock()
 	time.Sleep(there)
-	if w.cut.Load() || lostThere {
+	if w.cut.Load() || w.away.Load() || lostThere {
 		w.lose(out)
 		return
 	}

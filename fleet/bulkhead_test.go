@@ -201,6 +201,48 @@ func TestABulkheadsQueue(t *testing.T) {
 	})
 }
 
+// Who gives up at the very instant at which it gets room takes none of it along.
+func TestLeavingTheQueueAtTheLastInstant(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		b := join(t, port.Stores{}, fleet.Config{}).bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 1, MaxWait: time.Minute})
+		entered, left := 0, 0
+		for range 200 {
+			slot := enter(t, b)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+			time.AfterFunc(time.Second, slot.Leave)
+			if next, err := b.Enter(ctx); err == nil {
+				next.Leave()
+				entered++
+			} else {
+				left++
+			}
+			cancel()
+			synctest.Wait()
+			if got := b.Status(); got.Running != 0 || got.Waiting != 0 {
+				t.Fatalf("%+v; want nobody there (%d came in, %d left)", got, entered, left)
+			}
+		}
+		if entered == 0 || left == 0 {
+			t.Errorf("%d came in and %d left; want both to happen", entered, left)
+		}
+	})
+}
+
+// What nobody uses is for others soon.
+func TestIdlePermitsGoBack(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 8, Fleet: true}
+		one, other := join(t, stores, fleet.Config{}).bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
+		slots := enterAll(t, one, 8)
+		leaveAll(slots[:7])
+		isFull(t, other, false)
+		time.Sleep(400 * time.Millisecond)
+		leaveAll(enterAll(t, other, 7))
+		slots[7].Leave()
+	})
+}
+
 // The calls of a fleet together are never more than the room, on each store, and
 // everybody comes to run.
 func TestAFleetsBulkhead(t *testing.T) {

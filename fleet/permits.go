@@ -26,14 +26,18 @@ type permits struct {
 	nudge    chan struct{} // to that goroutine: look again
 	awake    bool          // it is there
 
-	seq   int64 // of the last ask
-	sent  time.Duration
-	held  int64
-	may   int64         // how many calls may run: fewer than held, and permits are to go back
-	until time.Duration // when the store may forget them
-	short bool          // the last answer was less than was asked for
-	lost  bool          // the last ask had none
-	peak  int64         // the most that ran and waited since the last ask
+	seq    int64 // of the last ask
+	wanted int64 // by it
+	sent   time.Duration
+	held   int64
+	may    int64         // how many calls may run: fewer than held, and permits are to go back
+	until  time.Duration // when the store may forget them
+	short  bool          // the last answer was less than was asked for
+	lost   bool          // the last ask had none
+
+	peak      int64 // the most that ran and waited since then
+	peakSince time.Duration
+	watching  bool // whether fewer permits will do: it is looked after that
 }
 
 func newPermits(b *Bulkhead, s *shard) *permits {
@@ -111,10 +115,13 @@ func (p *permits) use(n int64) {
 
 // ended notes that a call has.
 func (p *permits) ended() {
-	if p.may < p.held {
+	if p.may < p.held || !p.watching && p.need() < p.held {
 		p.wake()
 	}
 }
+
+// need is how many calls run and wait.
+func (p *permits) need() int64 { return p.bulkhead.running + int64(len(p.bulkhead.queue)) }
 
 func (p *permits) wake() {
 	select {
@@ -152,10 +159,14 @@ func (p *permits) look() (wait time.Duration, live bool) {
 	b := p.bulkhead
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	need := b.running + int64(len(b.queue))
+	need := p.need()
+	p.watching = need < p.held
 	if b.replica.closed.Load() || need == 0 && (p.held == 0 || !p.shard.health.Up()) {
 		p.awake, p.peak = false, 0
 		return 0, false
+	}
+	if now := b.replica.clock.now(); now >= p.peakSince+keepIdle {
+		p.peak, p.peakSince = need, now
 	}
 	if !p.shard.health.Up() {
 		p.shard.try(p.touch)
@@ -176,8 +187,10 @@ func (p *permits) due(need int64) time.Duration {
 		return p.sent + askAgain
 	case p.may < p.held && p.bulkhead.running < p.held:
 		return p.sent + giveWayEvery
-	case max(p.peak, need) < p.held:
-		return p.sent + keepIdle
+	case p.peak < p.held && p.peak < p.wanted:
+		return 0
+	case need < p.held: // look again when the peak is over
+		return min(p.peakSince+keepIdle, p.sent+renewEvery)
 	default:
 		return p.sent + renewEvery
 	}
@@ -207,10 +220,9 @@ func (p *permits) touch(ctx context.Context) error {
 // held.
 func (p *permits) ask() bulkhead.Ask {
 	b := p.bulkhead
-	need := b.running + int64(len(b.queue))
-	want := min(max(p.peak, need), domain.MaxConcurrentCalls)
+	want := min(max(p.peak, p.need()), domain.MaxConcurrentCalls)
 	p.seq++
-	p.sent, p.peak, p.may = b.replica.clock.now(), need, min(p.may, want) // also if no answer comes
+	p.sent, p.wanted, p.may = b.replica.clock.now(), want, min(p.may, want) // also if no answer comes
 	return bulkhead.Ask{
 		Holder: b.replica.incarnation, Seq: p.seq, Room: int64(b.policy.MaxConcurrent),
 		Keep: max(b.running, p.may), Want: want, Lasting: permitsLast.Microseconds(),

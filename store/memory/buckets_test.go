@@ -183,3 +183,31 @@ func BenchmarkTake(b *testing.B) {
 		}
 	})
 }
+
+// A bucket that is to be known for an hour is not dropped for being full.
+func TestKnownBucketsAreKept(t *testing.T) {
+	now := time.Unix(1_795_000_000, 0)
+	store := memory.New(memory.Options{Now: func() time.Time { return now }, MaxKeys: 64 * 64}).Stores().Buckets.(port.Binder)
+	policy := domain.RateLimit{Limit: domain.PerSecond(10)}
+	rule, err := bucket.Compile(policy)
+	if err != nil {
+		t.Fatal(err)
+	}
+	take := func(key string, how bucket.Manner) port.TakeReply {
+		return store.Bind(port.ID{Name: "limit", Key: key}, rule, how).Take(bucket.Ask{Cost: 1, Count: 1})
+	}
+	empty := bucket.Manner{First: domain.FirstEmpty}
+	if got := take("known", empty); got.Granted != 0 {
+		t.Fatalf("%+v; want a new bucket empty", got)
+	}
+	now = now.Add(time.Minute)
+	for i := range 100_000 { // each of them is forgotten to make room for others
+		if got := take(strconv.Itoa(i), bucket.Manner{}); got.Err != nil {
+			t.Fatal(got.Err)
+		}
+		now = now.Add(time.Millisecond)
+	}
+	if got := take("known", empty); got.Granted != 1 {
+		t.Errorf("%+v; want it known still", got)
+	}
+}
