@@ -20,7 +20,8 @@ type Hedge struct {
 	// MaxHedges is how many further tries one call may start. Defaults to 1.
 	MaxHedges int
 	// Budget bounds the hedges of the whole fleet by its calls, together with the
-	// retries of policies that give the same name. Defaults to a tenth of the calls.
+	// retries of policies that give the same name: one without numbers takes those
+	// that a layer beside it gives for that name. Defaults to a tenth of the calls.
 	Budget RetryBudget
 }
 
@@ -33,7 +34,7 @@ func (h Hedge) Validate() error {
 	case h.MaxHedges < 0:
 		return invalid(kindHedge, "MaxHedges", "is negative")
 	}
-	return h.Budget.validate(kindHedge)
+	return h.WithDefaults().Budget.validate(kindHedge)
 }
 
 // WithDefaults returns h with each zero field replaced by its default.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/fleet"
 )
 
 // takes makes calls that succeed after so long.
@@ -116,4 +117,28 @@ func TestSlowCallsCostNoMemory(t *testing.T) {
 		t.Errorf("%v allocations a call", got)
 	}
 	n.close()
+}
+
+// Of calls that began before slow ones counted nobody knows how long they took.
+func TestCallsBeforeSlowOnesCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		w := newWorld(t)
+		p := domain.CircuitBreaker{Sharing: domain.ShareLocal, MinCalls: 5}
+		n := w.node(p)
+		permits := make([]fleet.Permit, 10)
+		for i := range permits {
+			permits[i] = n.patient()
+		}
+		time.Sleep(time.Hour)
+		p.SlowAfter, p.SlowRatio, p.Name = time.Second, 0.5, breakerName
+		if err := n.Update(p); err != nil {
+			t.Fatal(err)
+		}
+		for _, permit := range permits {
+			permit.Report(domain.Success)
+		}
+		if s := n.Status(); s.State != domain.StateClosed || s.Slow != 0 {
+			t.Errorf("%+v; want no slow call", s)
+		}
+	})
 }

@@ -23,6 +23,7 @@ const giveBackFor = 4 * time.Second
 type giving struct {
 	tokens int64
 	spot   *spot // whose they were; nil: of no place in the queue
+	early  bool  // they are not due yet, and so for nobody here
 	id     bucket.LeaseID
 	done   chan error // told what came of it; nil: nobody waits
 }
@@ -38,10 +39,11 @@ type returns struct {
 }
 
 // settle gives tokens back, or charges them, and waits for the store.
-func (ln *lane) settle(ctx context.Context, tokens int64) error {
+func (ln *lane) settle(ctx context.Context, g giving) error {
 	done := make(chan error, 1)
+	g.done = done
 	ln.mu.Lock()
-	ln.giveBackLocked(giving{tokens: tokens, done: done})
+	ln.giveBackLocked(g)
 	ln.mu.Unlock()
 	patience := time.NewTimer(ln.limiter.replica.config.StoreTimeout)
 	defer patience.Stop()
@@ -83,7 +85,7 @@ func (l *Limiter) GiveBack(key string, d domain.Decision) {
 // giveBackLocked sends tokens back. What somebody of this replica waits for is theirs at
 // once: a bucket with a queue has no use for most of it. It requires that ln.mu is held.
 func (ln *lane) giveBackLocked(g giving) {
-	if g.spot == nil && g.tokens > 0 {
+	if g.spot == nil && g.tokens > 0 && !g.early {
 		g.tokens = ln.queue.serve(ln, g.tokens)
 	}
 	if g.tokens == 0 {

@@ -30,6 +30,7 @@ type Limiter struct {
 	binder   port.Binder  // nil: ask by flights
 	foreign  atomic.Int64 // when the fleet last decided by other numbers than ours; 0 = not since they are ours
 	misfit   atomic.Int64 // when LimitFor last gave numbers that cannot be meant; 0 = never
+	own      bool         // it is the library's: no LimitFor is asked about it
 
 	only  *lane // of a limit that is not keyed
 	lanes lanes // of one that is

@@ -373,3 +373,106 @@ func TestAPlaceIsNotGivenTwice(t *testing.T) {
 		}
 	})
 }
+
+// A place that is given to a caller who has left is of a later time: nobody has its tokens
+// now, and it goes back or to who comes next.
+func TestAPlaceOfWhoLeftInTheAir(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := byFlights(memory.New(memory.Options{}).Stores())
+		store, stores := newFaulty(stores)
+		l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(10)})
+		for allow(t, l, "").Allowed {
+		}
+		time.Sleep(time.Second) // the memory of the refusal, and of turns
+		for range 10 {
+			allow(t, l, "")
+		}
+		store.set(func(_ context.Context, execute func()) error {
+			execute()
+			time.Sleep(80 * time.Millisecond)
+			return nil
+		})
+		var all sync.WaitGroup
+		admitted := 0
+		all.Go(func() { // it flies alone, so that the next one has company
+			if _, err := l.AllowN(t.Context(), "", 1); err != nil {
+				t.Error(err)
+			}
+		})
+		synctest.Wait()
+		for range 5 {
+			all.Go(func() {
+				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+				defer cancel()
+				_, _ = l.Reserve(ctx, "", 1)
+			})
+		}
+		time.Sleep(10 * time.Millisecond)
+		var mu sync.Mutex
+		for range 5 {
+			all.Go(func() {
+				if d, err := l.AllowN(t.Context(), "", 1); err == nil && d.Allowed && !d.Degraded {
+					mu.Lock()
+					admitted++
+					mu.Unlock()
+				}
+			})
+		}
+		all.Wait()
+		if admitted > 3 {
+			t.Errorf("%d calls were admitted at once; at most 3 tokens were earned", admitted)
+		}
+	})
+}
+
+// What is not due yet cannot be used, also where it turns out that less is needed.
+func TestSettlingWhatIsNotDueYet(t *testing.T) {
+	for name, settle := range map[string]func(*fleet.Reservation) error{
+		"half": func(r *fleet.Reservation) error { return r.Settle(context.Background(), 5) },
+		"all":  func(r *fleet.Reservation) error { return r.Settle(context.Background(), 0) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			onEachStore(t, func(t *testing.T, stores port.Stores) {
+				l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(10)})
+				allowN(t, l, "", 10)
+				a, err := l.Reserve(t.Context(), "", 10)
+				if err != nil {
+					t.Fatal(err)
+				}
+				b, err := l.Reserve(t.Context(), "", 5)
+				if err != nil {
+					t.Fatal(err)
+				}
+				if err := settle(a); err != nil {
+					t.Error(err)
+				}
+				if got := b.Delay(); got < 500*time.Millisecond-time.Millisecond {
+					t.Errorf("five tokens are there after %v; none was left", got)
+				}
+			})
+		})
+	}
+}
+
+// Who waits for a reservation that somebody cancels has no tokens.
+func TestCancelledReservationsHaveNoTokens(t *testing.T) {
+	onEachStore(t, func(t *testing.T, stores port.Stores) {
+		l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(10)})
+		allowN(t, l, "", 10)
+		r, err := l.Reserve(t.Context(), "", 5)
+		if err != nil {
+			t.Fatal(err)
+		}
+		said := make(chan error, 1)
+		go func() { said <- r.Wait(t.Context()) }()
+		time.Sleep(100 * time.Millisecond)
+		start := time.Now()
+		r.Cancel()
+		if err := <-said; !errors.Is(err, context.Canceled) || time.Since(start) > 50*time.Millisecond {
+			t.Errorf("who waited was told %v after %v", err, time.Since(start))
+		}
+		if err := r.Wait(t.Context()); !errors.Is(err, context.Canceled) {
+			t.Errorf("who comes to wait is told %v", err)
+		}
+	})
+}

@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -36,13 +37,16 @@ type fleetProbe struct {
 	clock clock // of until
 }
 
+// never is when a call began of which nobody asks how long it took: it is not slow.
+const never = time.Duration(math.MaxInt64)
+
 //nolint:gochecknoglobals // a free list, as sync.Pool is meant: it holds no state
 var passes = sync.Pool{New: func() any { return &pass{} }}
 
 func newPermit(b *Breaker, t breaker.Ticket) Permit {
 	p, _ := passes.Get().(*pass)
 	p.b, p.ticket = b, t
-	if b.slowAfter.Load() > 0 {
+	if p.began = never; b.slowAfter.Load() > 0 {
 		p.began = b.replica.clock.now()
 	}
 	return Permit{p, p.turn.Load()}

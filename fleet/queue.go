@@ -1,9 +1,12 @@
 package fleet
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"time"
 
+	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
 )
 
@@ -27,13 +30,30 @@ type spot struct {
 func (q *queue) join(r *Reservation, due time.Duration, place *port.TakeReply) {
 	q.sweep(r.lane.limiter.replica.clock.now())
 	r.spot = &spot{due: due, dueMicro: place.DueMicro, stepMicro: place.StepMicro, cost: r.cost, owner: r}
-	i, _ := slices.BinarySearchFunc(q.spots, due, func(s *spot, due time.Duration) int {
+	q.insert(r.spot)
+}
+
+func (q *queue) insert(one *spot) {
+	i, _ := slices.BinarySearchFunc(q.spots, one.due, func(s *spot, due time.Duration) int {
 		if s.due <= due {
 			return -1
 		}
 		return 1
 	})
-	q.spots = slices.Insert(q.spots, i, r.spot)
+	q.spots = slices.Insert(q.spots, i, one)
+}
+
+// nobodysPlace takes a place whose caller had left when it was given, and gives it back:
+// or it is for who comes next.
+func (ln *lane) nobodysPlace(cost int64, place *port.TakeReply) {
+	ln.mu.Lock()
+	defer ln.mu.Unlock()
+	if ln.queue.closed {
+		return
+	}
+	free := &spot{due: ln.limiter.dueAt(place), dueMicro: place.DueMicro, stepMicro: place.StepMicro, cost: cost, asked: true}
+	ln.queue.insert(free)
+	ln.giveBackLocked(giving{tokens: cost, spot: free})
 }
 
 // takeFree takes a free place that is due in time for r, if there is one.
@@ -57,18 +77,30 @@ func (q *queue) sweep(now time.Duration) {
 	q.spots = slices.Delete(q.spots, 0, due)
 }
 
-// arrive ends r's time in the queue, and reports whether it has its tokens.
-func (q *queue) arrive(ln *lane, r *Reservation) bool {
+// arrive ends r's time in the queue, and returns why it does not have its tokens.
+func (q *queue) arrive(ln *lane, r *Reservation) error {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	q.sweep(ln.limiter.replica.clock.now())
-	return !r.lostLocked()
+	switch {
+	case r.cancelled:
+		return errCancelled
+	case r.lostLocked():
+		return domain.ErrClosed
+	default:
+		return nil
+	}
 }
+
+// errCancelled is what who waits for a reservation is told that somebody cancels.
+var errCancelled = fmt.Errorf("the reservation was cancelled: %w", context.Canceled)
 
 // leave gives up r's place, or its tokens.
 func (q *queue) leave(ln *lane, r *Reservation) {
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
+	r.cancelled = true
+	r.tell()
 	switch now := ln.limiter.replica.clock.now(); {
 	case r.lostLocked():
 	case r.spot == nil || r.spot.due <= now || q.closed:

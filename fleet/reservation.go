@@ -19,8 +19,9 @@ type Reservation struct {
 	ended    atomic.Bool
 
 	// Of one with a place in the queue, under the lane's lock.
-	spot  *spot         // nil: it has none, or left it
-	moved chan struct{} // told when the spot changes
+	spot      *spot         // nil: it has none, or left it
+	moved     chan struct{} // told when the spot changes
+	cancelled bool
 }
 
 // Decision is how the tokens were granted.
@@ -38,12 +39,12 @@ func (r *Reservation) Delay() time.Duration {
 }
 
 // Wait waits until the tokens may be used. When ctx ends, or the replica is closed,
-// before, it cancels the reservation and returns why.
+// before, it cancels the reservation and returns why; one that was cancelled has no tokens.
 func (r *Reservation) Wait(ctx context.Context) error {
 	for {
 		left := r.Delay()
 		if left == 0 {
-			return r.arrive()
+			return r.lane.queue.arrive(r.lane, r)
 		}
 		timer := time.NewTimer(left)
 		select {
@@ -79,19 +80,11 @@ func (r *Reservation) tell() {
 	}
 }
 
-// arrive leaves the queue with the tokens, unless the replica was closed meanwhile.
-func (r *Reservation) arrive() error {
-	if r.lane.queue.arrive(r.lane, r) {
-		return nil
-	}
-	return domain.ErrClosed
-}
-
 // Settle says what the call cost in the end: less is given back, as far as the
 // bucket has room, and more is charged, into debt where the tokens are not there, up
 // to ten bursts of it; the rest is forgiven. It waits until the store has answered,
 // within StoreTimeout and ctx, and returns an error if it did not; the difference
-// may have been settled then. After the first Settle or Cancel it does nothing.
+// may have been settled then. Settle of 0 is Cancel. After the first Settle or Cancel it does nothing.
 func (r *Reservation) Settle(ctx context.Context, actual int64) error {
 	if actual < 0 {
 		return fmt.Errorf("limit %q: %w: %d", r.lane.id.Name, errNegativeCost, actual)
@@ -108,8 +101,11 @@ func (r *Reservation) Settle(ctx context.Context, actual int64) error {
 	case r.decision.Degraded:
 		r.lane.settleLocal(back)
 		return nil
+	case actual == 0:
+		r.lane.queue.leave(r.lane, r)
+		return nil
 	default:
-		return r.lane.settle(ctx, back)
+		return r.lane.settle(ctx, giving{tokens: back, early: r.Delay() > 0})
 	}
 }
 
@@ -123,6 +119,9 @@ func (r *Reservation) Cancel() {
 	}
 	if r.decision.Degraded {
 		r.lane.settleLocal(r.cost)
+		r.lane.mu.Lock()
+		r.cancelled = true
+		r.lane.mu.Unlock()
 		return
 	}
 	r.lane.queue.leave(r.lane, r)

@@ -83,6 +83,7 @@ func (b *RetryBudget) floorOf(p domain.RetryBudget) (*Limiter, error) {
 	if err != nil {
 		return nil, err
 	}
+	floor.own = true
 	b.replica.limiters[as] = floor
 	return floor, nil
 }
@@ -129,7 +130,7 @@ func (b *RetryBudget) Spend(ctx context.Context, left *Budget) bool {
 	if own || b.spendFloor(ctx, left) {
 		return true
 	}
-	if b.replica.firstSeen(&b.empty) {
+	if ctx.Err() == nil && b.replica.firstSeen(&b.empty) {
 		b.replica.emit(domain.Event{
 			Kind: domain.EventBudgetEmpty, Name: b.Policy().Name,
 			Reason: "calls fail faster than they may be repeated: retries stop, first tries go on",

@@ -117,6 +117,26 @@ func TestTheFloorOfABudget(t *testing.T) {
 	})
 }
 
+// LimitFor is about the user's limits, and not asked about floors.
+func TestNobodyIsAskedAboutFloors(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		asked := 0
+		r := join(t, memory.New(memory.Options{}).Stores(), fleet.Config{LimitFor: func(string, string) (domain.Limit, bool) {
+			asked++
+			return domain.PerSecond(1000), true
+		}})
+		b, spent := r.budget(domain.RetryBudget{Name: "b", PerSecond: 5}), 0
+		for range 50 {
+			if b.Spend(t.Context(), nil) {
+				spent++
+			}
+		}
+		if spent != 5 || asked != 0 {
+			t.Errorf("%d retries, %d questions; want 5 and none", spent, asked)
+		}
+	})
+}
+
 // In an outage a replica has its share of the floor, and its own calls' as ever.
 func TestABudgetInAnOutage(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -152,7 +152,12 @@ func giftsOf(landed *laneFlight) *gifts {
 			continue
 		}
 		for seat, place := range r.Aboard() {
-			if own, _ := r.Ask.share(&r.Answer, place); own > 0 && r.Left(seat) {
+			own, _ := r.Ask.share(&r.Answer, place)
+			switch {
+			case own == 0 || !r.Left(seat):
+			case r.Answer.DueMicro != 0: // tokens of a later time
+				landed.Lane.Key.nobodysPlace(r.Ask.cost, &r.Answer)
+			default:
 				g.costs = append(g.costs, slices.Repeat([]int64{r.Ask.cost}, int(min(own, giftsMax)))...)
 				g.reply = port.TakeReply{Granted: 1, Foreign: r.Answer.Foreign}
 			}

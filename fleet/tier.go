@@ -26,7 +26,7 @@ type tier struct {
 // settings are those of the lane's key, of a limit that has those of base.
 func (ln *lane) settings(base *settings) *settings {
 	limitFor := ln.limiter.replica.config.LimitFor
-	if limitFor == nil || !base.policy.Keyed {
+	if limitFor == nil || !base.policy.Keyed || ln.limiter.own {
 		return base
 	}
 	now := ln.limiter.replica.clock.now()

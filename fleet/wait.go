@@ -119,8 +119,9 @@ func (l *Limiter) reserveNow(ctx context.Context, key string, cost int64, b *Bud
 func (l *Limiter) patience(ctx context.Context, set *settings, begun time.Duration) time.Duration {
 	atMost := domain.MaxWait
 	if set.policy.MaxWait > 0 {
-		atMost = max(min(atMost, set.policy.MaxWait-(l.replica.clock.now()-begun)), 0)
+		atMost = set.policy.MaxWait
 	}
+	atMost -= l.replica.clock.now() - begun
 	if deadline, ok := ctx.Deadline(); ok {
 		atMost = min(atMost, deadline.Sub(l.replica.clock.time()))
 	}
@@ -206,14 +207,19 @@ func (l *Limiter) placed(set *settings, q demand, reply *port.TakeReply, r *Rese
 	if reply.DueMicro == 0 {
 		return nil
 	}
-	due := l.replica.clock.now() + reply.Wait + l.drift(reply.Wait) // since the answer left, and so not too early
 	ln.mu.Lock()
 	defer ln.mu.Unlock()
 	if ln.queue.closed {
 		return domain.ErrClosed
 	}
-	ln.queue.join(r, due, reply)
+	ln.queue.join(r, l.dueAt(reply), reply)
 	return nil
+}
+
+// dueAt is when a place that was just given is due: since the answer left, and so not too
+// early.
+func (l *Limiter) dueAt(place *port.TakeReply) time.Duration {
+	return l.replica.clock.now() + place.Wait + l.drift(place.Wait)
 }
 
 func refusalOf(set *settings, ln *lane, d *domain.Decision) error {

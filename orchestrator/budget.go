@@ -2,6 +2,7 @@ package orchestrator
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
@@ -46,8 +47,45 @@ func (o *Orchestrator) budgetAgrees(p domain.RetryBudget) error {
 	return err
 }
 
+// oneBudgetAName refuses layers that give other numbers for a budget of one name, and lets
+// hedges without numbers take those of the others.
+func oneBudgetAName(layers []domain.Policy) error {
+	known := make(map[string]domain.RetryBudget)
+	for _, layer := range layers {
+		var b domain.RetryBudget
+		switch l := layer.(type) {
+		case domain.Retry:
+			b = l.Budget
+		case domain.Hedge:
+			b = l.Budget
+		}
+		if b.Unlimited() {
+			continue
+		}
+		if other, twice := known[b.Name]; twice && other != b {
+			return invalid("retry_budget", "Name", fmt.Sprintf("%q has other numbers in another layer", b.Name))
+		}
+		known[b.Name] = b
+	}
+	for i, layer := range layers {
+		h, ok := layer.(domain.Hedge)
+		if !ok {
+			continue
+		}
+		if b, shared := known[h.Budget.Name]; shared {
+			h.Budget = b
+		}
+		h = h.WithDefaults()
+		if h.Budget.Name == "" {
+			return invalid("hedge", "Budget.Name", "is missing")
+		}
+		layers[i] = h
+	}
+	return nil
+}
+
 // named gives a budget that bounds anything a name.
-func named(p domain.RetryBudget, kind, guard string) (domain.RetryBudget, error) {
+func named(p domain.RetryBudget, guard string) (domain.RetryBudget, error) {
 	if p.Unlimited() {
 		return p, nil
 	}
@@ -55,7 +93,7 @@ func named(p domain.RetryBudget, kind, guard string) (domain.RetryBudget, error)
 		p.Name = guard
 	}
 	if p.Name == "" {
-		return p, invalid(kind, "Budget.Name", "is missing")
+		return p, invalid("retry", "Budget.Name", "is missing")
 	}
 	return p, nil
 }

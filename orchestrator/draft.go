@@ -34,6 +34,9 @@ func draft(guard string, p domain.Policy) ([]domain.Policy, error) {
 			layers = append(layers, layer)
 		}
 	}
+	if err := oneBudgetAName(layers); err != nil {
+		return nil, err
+	}
 	return layers, noneTwice(layers)
 }
 
@@ -50,17 +53,17 @@ func checked(guard string, layer domain.Policy) (domain.Policy, error) {
 		if err := l.Validate(); err != nil {
 			return nil, err
 		}
-		b, err := named(l.Budget, "retry", guard)
+		b, err := named(l.Budget, guard)
 		l.Budget = b
 		return l, err
 	case domain.Hedge:
 		if err := l.Validate(); err != nil {
 			return nil, err
 		}
-		l = l.WithDefaults()
-		b, err := named(l.Budget, "hedge", guard)
-		l.Budget = b
-		return l, err
+		if l.Budget.Name == "" {
+			l.Budget.Name = guard
+		}
+		return l, nil
 	case domain.Bulkhead:
 		if l.Name == "" {
 			l.Name = guard

@@ -164,7 +164,7 @@ func (r *race[T]) first() (t try[T]) {
 			r.running.Wait()
 		}
 	}()
-	t = r.one()
+	t = r.one(r.left)
 	returned = true
 	return t
 }
@@ -175,20 +175,26 @@ func (r *race[T]) join() {
 		return
 	}
 	defer r.running.Done()
-	if !r.afford() {
-		return
-	}
 	returned := false
 	defer func() {
 		if p := recover(); p != nil || !returned {
-			r.mu.Lock()
-			r.panics, r.exited = p, p == nil
-			r.mu.Unlock()
-			r.end(nil)
+			r.fell(p)
 		}
 	}()
-	r.one()
+	if left, ok := r.afford(); ok {
+		r.one(left)
+	}
 	returned = true
+}
+
+// fell notes that a try beside the first one panicked, or ended its goroutine: nil.
+func (r *race[T]) fell(p any) {
+	r.mu.Lock()
+	if r.exited = r.exited || p == nil; r.panics == nil {
+		r.panics = p
+	}
+	r.mu.Unlock()
+	r.end(nil)
 }
 
 func (r *race[T]) enter() bool {
@@ -201,25 +207,26 @@ func (r *race[T]) enter() bool {
 	return true
 }
 
-// afford reports whether there may be another try, and lets the one after it be due.
-func (r *race[T]) afford() bool {
-	left := r.left
-	ok := r.hedged.step.budget.spend(r.ctx, &left)
+// afford reports whether there may be another try, and what it leaves of the time for
+// stores, and lets the one after it be due.
+func (r *race[T]) afford() (left fleet.Budget, ok bool) {
+	left = r.left
+	ok = r.hedged.step.budget.spend(r.ctx, &left)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spent.Join(&left)
 	if !ok || r.over {
-		return false
+		return left, false
 	}
 	if r.started++; r.started < r.hedged.step.policy.MaxHedges {
 		r.timer.Reset(r.hedged.step.policy.Delay)
 	}
-	return true
+	return left, true
 }
 
-// one makes one try.
-func (r *race[T]) one() try[T] {
-	t := through(r.ctx, r.hedged.inner, r.left, r.fn, r.calls)
+// one makes one try, with so much time left for stores.
+func (r *race[T]) one(left fleet.Budget) try[T] {
+	t := through(r.ctx, r.hedged.inner, left, r.fn, r.calls)
 	r.mu.Lock()
 	r.runs += t.runs
 	r.spent.Join(&t.budget)

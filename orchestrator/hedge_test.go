@@ -380,3 +380,65 @@ func TestPanicsOfHedges(t *testing.T) {
 		}
 	}
 }
+
+// A hedge shares a retry's budget: it takes its numbers where it has none, and calls earn
+// also where they are not hedged.
+func TestAHedgeBesideARetrysBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrchestrator(t, orchestrator.Config{})
+		retry := exactly(2, ms)
+		retry.Budget = hold.RetryBudget{Ratio: 0.2}
+		for name, p := range map[string]hold.Policy{
+			"outside": hold.Combine(hold.Hedge{Delay: 10 * ms}, retry), "inside": hold.Combine(retry, hold.Hedge{Delay: 10 * ms}),
+		} {
+			g := newGuard(t, o, name, p)
+			for range 5 {
+				if _, err := orchestrator.Do(t.Context(), g, answer); err != nil {
+					t.Fatal(err)
+				}
+			}
+			b := failing(errBackend)
+			_, err := orchestrator.Do(t.Context(), g, b.call)
+			wantIs(t, err, hold.ErrRetryExhausted)
+			b.wants(t, 2)
+		}
+		other := hold.Hedge{Delay: 10 * ms, Budget: hold.RetryBudget{Ratio: 0.3}}
+		for range 2 { // what is refused leaves nothing behind
+			if _, err := o.Guard("clash", hold.Combine(retry, other)); !errors.Is(err, hold.ErrInvalidPolicy) {
+				t.Errorf("two budgets of one name: %v", err)
+			}
+		}
+		newGuard(t, o, "clash", other)
+	})
+}
+
+// The first panic of several is the one that comes out.
+func TestTheFirstPanicCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuard(t, newOrchestrator(t, orchestrator.Config{}), "g", hold.Hedge{Delay: 10 * ms, MaxHedges: 2, Budget: hold.RetryBudget{PerSecond: 9}})
+		var mu sync.Mutex
+		tries := 0
+		said := make(chan any, 1)
+		go func() {
+			defer func() { said <- recover() }()
+			_, _ = orchestrator.DoIdempotent(t.Context(), g, func(ctx context.Context) (int, error) {
+				mu.Lock()
+				tries++
+				mine := tries
+				mu.Unlock()
+				if mine == 2 {
+					time.Sleep(30 * ms)
+					panic("boom")
+				}
+				<-ctx.Done()
+				if mine == 3 {
+					runtime.Goexit()
+				}
+				return 0, ctx.Err()
+			})
+		}()
+		if p := <-said; p != "boom" {
+			t.Errorf("%v came out", p)
+		}
+	})
+}

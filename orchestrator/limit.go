@@ -34,7 +34,7 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 	if decision.Shadowed {
 		w.shadowedBy = s.name
 	}
-	f.took, f.degraded = decision.Granted, decision.Degraded
+	f.took, f.degraded, f.runsBefore = decision.Granted, decision.Degraded, w.runs
 	return true
 }
 
@@ -45,12 +45,12 @@ func (s *limitStep) ask(w *walk, key string, cost int64) (domain.Decision, error
 	return s.limiter.AllowWithin(w.ctx, key, cost, &w.budget)
 }
 
-// leave gives back what was taken for an attempt that a further limit refused, or that
-// ended while it waited for one. What a breaker refuses costs its tokens: to give them
+// leave gives back what was taken for a call that did not come to run: a further limit
+// refused it, or it ended while it waited for one. What a breaker refuses costs its tokens: to give them
 // back would cost a store call each time.
 func (s *limitStep) leave(w *walk, f *frame) {
 	took := f.took
-	if f.took = 0; took == 0 || w.reached || w.refusedBy == PartBreaker {
+	if f.took = 0; took == 0 || w.runs != f.runsBefore || w.refusedBy == PartBreaker {
 		return
 	}
 	s.limiter.GiveBack(f.key, domain.Decision{Granted: took, Degraded: f.degraded})

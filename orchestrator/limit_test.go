@@ -224,3 +224,21 @@ func TestMaxWait(t *testing.T) {
 		}
 	})
 }
+
+// What an attempt used is spent, whatever becomes of the next one.
+func TestALimitOutsideARetry(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrchestrator(t, orchestrator.Config{})
+		hour := func(name string, burst int64) hold.RateLimit {
+			return hold.RateLimit{Name: name, Limit: hold.Per(1, time.Hour).WithBurst(burst)}
+		}
+		retry := exactly(2, time.Millisecond)
+		g := newGuard(t, o, "g", hold.Combine(hour("outer", 3), retry, hour("inner", 1)))
+		b := failing(errBackend)
+		_, _ = orchestrator.Do(t.Context(), g, b.call) // the second attempt is refused
+		b.wants(t, 1)
+		if got := remaining(t, o, "outer", ""); got != 2 {
+			t.Errorf("%d tokens are left; want 2: the function ran", got)
+		}
+	})
+}

@@ -16,7 +16,7 @@ type step struct {
 	limit   *limitStep
 
 	bulkhead *bulkheadStep
-	hedge    *hedgeStep // which only says where a plan can be taken apart
+	hedge    *hedgeStep // which says where a plan can be taken apart
 }
 
 // enter passes s on the way in. It returns false, with w.err set, when s
@@ -33,6 +33,8 @@ func (s *step) enter(w *walk, f *frame) bool {
 		s.timeout.enter(w, f)
 	case s.bulkhead != nil:
 		return s.bulkhead.enter(w, f)
+	case s.hedge != nil:
+		s.hedge.budget.earn() // the call is one, hedged or not
 	}
 	return true
 }
@@ -61,7 +63,7 @@ type frame struct {
 	deadline *deadline // of a timeout or a probe; nil when there is none
 
 	permit     fleet.Permit
-	runsBefore int // the function's, when the breaker was entered
+	runsBefore int // the function's, when the breaker or the limit was entered
 
 	attempts int
 	pause    time.Duration // the last one, by the backoff

@@ -27,7 +27,7 @@ func (st *State) queue(nowMicro int64, ask *Ask) (a Answer, wrote bool) {
 	if a.RetryMicro = wait; wait > 0 {
 		a.RetryMicro += st.AtMicro - nowMicro // a clock that stepped back comes there later
 	}
-	if a.RetryMicro > min(ask.WaitMicro, MaxWaitMicro) {
+	if a.RetryMicro > min(ask.WaitMicro, MaxWaitMicro) || st.blockedMicro() > 0 { // a block may end sooner
 		a.Band = band
 		return a, false
 	}

@@ -918,7 +918,7 @@ local function decide(k, h)
     elseif place then
       local wait = max(wait_for(cost, s, c, u, q, n, e, w, f), blocked * 1000 - u)
       local after = wait > 0 and wait + u - now or 0
-      if after <= min(ahead, WAIT) then
+      if after <= min(ahead, WAIT) and blocked * 1000 <= u then -- a block may end sooner
         earn(s, c, u + q, u + wait, n, e, w, f)
         for i = 1, n do
           c[i] = c[i] - cost * w[i]

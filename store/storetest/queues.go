@@ -195,13 +195,14 @@ func orderedQueueStories() []takeStory {
 	second, ms := time.Second, time.Millisecond
 	plain, none := limit(10, second, 10), domain.RateLimit{}
 	return []takeStory{
-		{"a block is waited for", "and who has a place keeps it", plain, []takeStep{
+		{"nobody waits for the end of a block", "it may end sooner; who has a place keeps it", plain, []takeStep{
 			{0, none, cost(10), yes(0)},
 			{0, none, place(1, second), due(0, 100*ms, 100*ms)},
 			{0, none, block(2 * second), yes(0)},
 			{0, none, place(1, second), no(0, 2*second)},
-			{0, none, place(1, 3*second), due(0, 2*second, 1900*ms)},
-			{2 * second, none, one(), yes(8)},
+			{0, none, place(1, 3*second), no(0, 2*second)},
+			{second, none, block(0), yes(9)},
+			{0, none, one(), yes(8)},
 		}},
 		{"a reset forgets the queue", "and fills the bucket; a grant comes behind the queue", plain, []takeStep{
 			{0, none, cost(10), yes(0)},
