@@ -245,6 +245,9 @@ func (b *Bulkhead) withdraw(e *entrant, why error) error {
 		return err
 	}
 	b.queue = slices.Delete(b.queue, i, i+1)
+	if b.permits != nil {
+		b.permits.fewer()
+	}
 	switch {
 	case why != nil:
 		return why
@@ -270,7 +273,7 @@ func (b *Bulkhead) release() {
 	b.running--
 	b.serve()
 	if b.permits != nil {
-		b.permits.ended()
+		b.permits.fewer()
 	}
 }
 

@@ -394,11 +394,11 @@ func TestABulkheadThatNeverSawItsStore(t *testing.T) {
 			}
 		}
 		expected := join(t, stores, fleet.Config{ExpectedReplicas: 4}).bulkhead(p)
-		for range 3 {
-			isFull(t, expected, true)
-			time.Sleep(time.Second)
-		}
-		leaveAll(enterAll(t, expected, 2))
+		isFull(t, expected, true) // one answer that did not come is no outage
+		time.Sleep(time.Second)
+		slots := enterAll(t, expected, 2)
+		isFull(t, expected, true)
+		leaveAll(slots)
 	})
 }
 
@@ -475,5 +475,141 @@ func TestClosingGivesPermitsBack(t *testing.T) {
 		isFull(t, other, false)
 		leaveAll(rest)
 		slots[3].Leave()
+	})
+}
+
+// Where more replicas want room than there is, none starves.
+func TestEachReplicaHasItsTurn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 1, MaxWait: 10 * time.Second, Fleet: true}
+		var ran [2]atomic.Int64
+		var all sync.WaitGroup
+		end := time.Now().Add(time.Minute)
+		for i := range ran {
+			b := join(t, stores, fleet.Config{}).bulkhead(p)
+			for range 3 {
+				all.Go(func() {
+					for time.Now().Before(end) {
+						if slot, err := b.Enter(t.Context()); err == nil {
+							time.Sleep(50 * time.Millisecond)
+							slot.Leave()
+							ran[i].Add(1)
+						} else {
+							t.Error(err)
+						}
+					}
+				})
+			}
+		}
+		all.Wait()
+		if a, b := ran[0].Load(), ran[1].Load(); a < 300 || b < 300 {
+			t.Errorf("one ran %d calls and the other %d; want an even share of about 1,000", a, b)
+		}
+	})
+}
+
+// A refusal of long ago says nothing of today.
+func TestOldRefusalsAreForgotten(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 10, Fleet: true}
+		b, other := join(t, stores, fleet.Config{}).bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
+		slots := enterAll(t, other, 10)
+		isFull(t, b, false)
+		leaveAll(slots)
+		time.Sleep(time.Hour)
+		line.faults.set(func(_ context.Context, execute func()) error {
+			execute()
+			time.Sleep(4 * time.Millisecond)
+			return nil
+		})
+		var all sync.WaitGroup
+		for range 10 {
+			all.Go(func() {
+				slot, err := b.Enter(t.Context())
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				time.Sleep(time.Second)
+				slot.Leave()
+			})
+			time.Sleep(100 * time.Microsecond)
+		}
+		all.Wait()
+	})
+}
+
+// A message that is lost is said again soon: permits are renewed before they end, and
+// those that are not needed go back.
+func TestLostWordsAreSaidAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, cut := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		stores := cut
+		stores.Permits = line.PermitStore
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 10, Fleet: true}
+		b, other := join(t, cut, fleet.Config{}).bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
+		slots := enterAll(t, b, 10)
+		lost := 0
+		loses := func(_ context.Context, execute func()) error {
+			if lost++; lost <= 2 {
+				return errBroken
+			}
+			execute()
+			return nil
+		}
+		line.faults.set(loses)
+		for range 50 {
+			time.Sleep(100 * time.Millisecond)
+			isFull(t, other, false)
+		}
+		lost = 0
+		leaveAll(slots)
+		time.Sleep(500 * time.Millisecond)
+		leaveAll(enterAll(t, other, 10))
+	})
+}
+
+// Less room is in force at once, also while the store is silent.
+func TestLessRoomAtOnce(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		b := join(t, stores, fleet.Config{ExpectedReplicas: 1}).bulkhead(domain.Bulkhead{Name: "b", MaxConcurrent: 10, Fleet: true})
+		leaveAll(enterAll(t, b, 10))
+		line.faults.set(isSilent)
+		if err := b.Update(domain.Bulkhead{Name: "b", MaxConcurrent: 1, Fleet: true}); err != nil {
+			t.Fatal(err)
+		}
+		slot := enter(t, b)
+		if got := b.Status().Room; got != 1 {
+			t.Errorf("room for %d", got)
+		}
+		slot.Leave()
+	})
+}
+
+// A replica that closes while its first permit is on its way gives it back.
+func TestClosingBeforeTheFirstAnswer(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		line, cut := newFaultyPermits(memory.New(memory.Options{}).Stores())
+		stores := cut
+		stores.Permits = line.PermitStore
+		p := domain.Bulkhead{Name: "b", MaxConcurrent: 1, Fleet: true}
+		r := join(t, cut, fleet.Config{})
+		b, other := r.bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
+		line.faults.set(func(_ context.Context, execute func()) error {
+			execute()
+			time.Sleep(10 * time.Millisecond)
+			return nil
+		})
+		went := make(chan error, 1)
+		go func() { _, err := b.Enter(t.Context()); went <- err }()
+		time.Sleep(5 * time.Millisecond)
+		r.close()
+		if err := <-went; !errors.Is(err, domain.ErrClosed) {
+			t.Errorf("who waited was told %v", err)
+		}
+		enter(t, other).Leave()
 	})
 }

@@ -378,49 +378,35 @@ func TestAPlaceIsNotGivenTwice(t *testing.T) {
 // now, and it goes back or to who comes next.
 func TestAPlaceOfWhoLeftInTheAir(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		stores := byFlights(memory.New(memory.Options{}).Stores())
-		store, stores := newFaulty(stores)
-		l := join(t, stores, fleet.Config{}).limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(10)})
-		for allow(t, l, "").Allowed {
-		}
-		time.Sleep(time.Second) // the memory of the refusal, and of turns
-		for range 10 {
-			allow(t, l, "")
-		}
+		store, stores := newFaulty(byFlights(memory.New(memory.Options{}).Stores()))
+		l := drained(t, stores, tenPerSecond())
 		store.set(func(_ context.Context, execute func()) error {
-			execute()
 			time.Sleep(80 * time.Millisecond)
+			execute()
 			return nil
 		})
+		start := time.Now()
 		var all sync.WaitGroup
-		admitted := 0
-		all.Go(func() { // it flies alone, so that the next one has company
-			if _, err := l.AllowN(t.Context(), "", 1); err != nil {
-				t.Error(err)
-			}
-		})
-		synctest.Wait()
-		for range 5 {
+		for i := range 3 {
 			all.Go(func() {
-				ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-				defer cancel()
-				_, _ = l.Reserve(ctx, "", 1)
+				time.Sleep(time.Duration(i) * time.Millisecond) // the first flies alone
+				left := fleet.BudgetOf(60 * time.Millisecond)
+				_, _ = l.WaitWithin(t.Context(), "", 5, &left)
 			})
 		}
-		time.Sleep(10 * time.Millisecond)
-		var mu sync.Mutex
-		for range 5 {
+		time.Sleep(20 * time.Millisecond)
+		for range 4 {
 			all.Go(func() {
-				if d, err := l.AllowN(t.Context(), "", 1); err == nil && d.Allowed && !d.Degraded {
-					mu.Lock()
-					admitted++
-					mu.Unlock()
+				if d, err := l.AllowN(t.Context(), "", 5); err == nil && d.Allowed && time.Since(start) < 500*time.Millisecond {
+					t.Errorf("five tokens are there after %v", time.Since(start))
 				}
 			})
 		}
 		all.Wait()
-		if admitted > 3 {
-			t.Errorf("%d calls were admitted at once; at most 3 tokens were earned", admitted)
+		store.set(nil)
+		time.Sleep(2 * time.Second)
+		if d := peek(t, l, ""); d.Remaining < 5 {
+			t.Errorf("%+v; want the places back", d)
 		}
 	})
 }

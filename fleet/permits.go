@@ -26,14 +26,15 @@ type permits struct {
 	nudge    chan struct{} // to that goroutine: look again
 	awake    bool          // it is there
 
-	seq    int64 // of the last ask
-	wanted int64 // by it
-	sent   time.Duration
-	held   int64
-	may    int64         // how many calls may run: fewer than held, and permits are to go back
-	until  time.Duration // when the store may forget them
-	short  bool          // the last answer was less than was asked for
-	lost   bool          // the last ask had none
+	seq     int64 // of the last ask
+	wanted  int64 // by it
+	sent    time.Duration
+	held    int64
+	may     int64         // how many calls may run: fewer than held, and permits are to go back
+	until   time.Duration // when the store may forget them
+	short   bool          // the last answer was less than was asked for
+	shortAt time.Duration // when that was asked
+	lost    bool          // the last ask had no answer
 
 	peak      int64 // the most that ran and waited since then
 	peakSince time.Duration
@@ -51,7 +52,7 @@ func newPermits(b *Bulkhead, s *shard) *permits {
 func (p *permits) room() int64 {
 	room := int64(0)
 	if p.bulkhead.replica.clock.now() < p.until {
-		room = p.may
+		room = min(p.may, int64(p.bulkhead.policy.MaxConcurrent))
 	}
 	if !p.shard.health.Up() {
 		room = max(room, p.share())
@@ -78,7 +79,7 @@ func (p *permits) patience(left time.Duration) (time.Duration, error) {
 	case !p.shard.health.Up():
 		p.shard.try(p.touch)
 		return 0, p.unanswered(p.shard.trouble.Load())
-	case p.short && now < p.sent+askAgain:
+	case p.short && now < p.shortAt+askAgain:
 		return 0, p.bulkhead.full(false)
 	}
 	return left, nil
@@ -113,15 +114,17 @@ func (p *permits) use(n int64) {
 	}
 }
 
-// ended notes that a call has.
-func (p *permits) ended() {
-	if p.may < p.held || !p.watching && p.need() < p.held {
+// fewer notes that fewer calls run or wait.
+func (p *permits) fewer() {
+	if p.may < p.held || !p.watching && p.need() < p.wanted {
 		p.wake()
 	}
 }
 
 // need is how many calls run and wait.
-func (p *permits) need() int64 { return p.bulkhead.running + int64(len(p.bulkhead.queue)) }
+func (p *permits) need() int64 {
+	return min(p.bulkhead.running+int64(len(p.bulkhead.queue)), domain.MaxConcurrentCalls)
+}
 
 func (p *permits) wake() {
 	select {
@@ -160,8 +163,8 @@ func (p *permits) look() (wait time.Duration, live bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	need := p.need()
-	p.watching = need < p.held
-	if b.replica.closed.Load() || need == 0 && (p.held == 0 || !p.shard.health.Up()) {
+	p.watching = need < p.wanted
+	if b.replica.closed.Load() || need == 0 && (p.held == 0 && p.wanted == 0 && !p.lost || !p.shard.health.Up()) {
 		p.awake, p.peak = false, 0
 		return 0, false
 	}
@@ -179,17 +182,19 @@ func (p *permits) look() (wait time.Duration, live bool) {
 // due is when the store is to be told that need calls run or wait.
 func (p *permits) due(need int64) time.Duration {
 	switch {
-	case int64(p.bulkhead.policy.MaxConcurrent) < p.may:
-		return p.sent + giveWayEvery // there is less room than there was
-	case need > p.may && !p.short && !p.lost:
-		return 0
-	case need > p.may && len(p.bulkhead.queue) > 0:
+	case p.lost:
 		return p.sent + askAgain
+	case int64(p.bulkhead.policy.MaxConcurrent) < p.may: // there is less room than there was
+		return p.sent + giveWayEvery
+	case need > p.may && !p.short:
+		return 0
 	case p.may < p.held && p.bulkhead.running < p.held:
 		return p.sent + giveWayEvery
-	case p.peak < p.held && p.peak < p.wanted:
+	case need > p.may && len(p.bulkhead.queue) > 0:
+		return p.sent + askAgain
+	case p.peak < p.wanted:
 		return 0
-	case need < p.held: // look again when the peak is over
+	case need < p.wanted: // look again when the peak is over
 		return min(p.peakSince+keepIdle, p.sent+renewEvery)
 	default:
 		return p.sent + renewEvery
@@ -220,7 +225,7 @@ func (p *permits) touch(ctx context.Context) error {
 // held.
 func (p *permits) ask() bulkhead.Ask {
 	b := p.bulkhead
-	want := min(max(p.peak, p.need()), domain.MaxConcurrentCalls)
+	want := max(min(p.peak, domain.MaxConcurrentCalls), p.need())
 	p.seq++
 	p.sent, p.wanted, p.may = b.replica.clock.now(), want, min(p.may, want) // also if no answer comes
 	return bulkhead.Ask{
@@ -236,11 +241,10 @@ func (p *permits) heard(ask bulkhead.Ask, sent time.Duration, reply port.HoldRep
 		return // it was asked anew meanwhile
 	}
 	if p.lost = reply.Err != nil; p.lost {
-		p.held = min(p.held, max(ask.Want, ask.Keep))
 		b.refuse(ask.Seq, p.unanswered(reply.Err))
 		return
 	}
-	p.held, p.may, p.short = reply.Held, reply.Room, reply.Room < ask.Want
+	p.held, p.may, p.short, p.shortAt = reply.Held, reply.Room, reply.Room < ask.Want, sent
 	p.until = sent + permitsLast - permitsLast/50 - leaseMargin
 	b.serve()
 	b.refuse(ask.Seq, b.full(false))
@@ -264,7 +268,7 @@ func (r *Replica) returnPermits(ctx context.Context) {
 	var in []port.HoldRequest
 	for _, b := range holding {
 		b.mu.Lock()
-		if b.permits.held > 0 {
+		if b.permits.held > 0 || b.permits.awake {
 			b.permits.peak = 0
 			ask := b.permits.ask()
 			ask.Keep, ask.Want = b.running, b.running // who waits is told that the replica is closed

@@ -8,9 +8,11 @@
 // taken from it only after it has heard that it is to give them back: an answer may be
 // lost. Who says
 // nothing for as long as it said loses them. All permits together are never more than
-// the room, while replicas agree on it; what is more is wanted than there is, each has
-// an even share at least.
+// the room, while replicas agree on it. Where more is wanted than there is, each has an
+// even share at least; and one each in turn, where there are more replicas than room.
 package bulkhead
+
+import "slices"
 
 // A State is who holds permits, by holder. The zero State is nobody.
 type State map[string]Holder
@@ -44,23 +46,27 @@ type Answer struct {
 	Room int64 // how many calls it may run: below Held, it is to give permits back as calls end
 }
 
+// turnMicro is for how long a replica has its turn, where there are fewer permits than
+// replicas that want one.
+const turnMicro = 250_000
+
 // Hold does what a replica says, at the time nowMicro of the store's clock.
 func (st State) Hold(nowMicro int64, ask Ask) Answer {
 	before := st.sweep(nowMicro, ask.Holder)
-	even := st.even(ask)
+	share := st.shares(nowMicro, ask)
 	held, owed := int64(0), int64(0)
 	for holder, h := range st {
 		if holder == ask.Holder {
 			continue
 		}
 		held += h.Held
-		owed += max(min(h.Want, even)-h.Held, 0)
+		owed += max(min(h.Want, share(holder))-h.Held, 0)
 	}
+	free, own := ask.Room-held, share(ask.Holder)
 	if ask.Seq <= before.Seq {
-		return Answer{Held: before.Held, Room: min(before.Held, max(even, ask.Room-held-owed))}
+		return Answer{Held: before.Held, Room: max(min(before.Held, max(own, free-owed)), 0)}
 	}
-	free := ask.Room - held
-	room := max(min(ask.Want, max(even, free-owed), free), 0)
+	room := max(min(ask.Want, max(own, free-owed), free), 0)
 	next := Holder{ask.Seq, max(room, min(ask.Keep, before.Held)), ask.Want, nowMicro, ask.Lasting}
 	if delete(st, ask.Holder); next.Held > 0 || next.Want > 0 {
 		st[ask.Holder] = next
@@ -81,24 +87,29 @@ func (st State) sweep(nowMicro int64, holder string) Holder {
 	return st[holder]
 }
 
-// even is the share of each of those who want something, the asker included.
-func (st State) even(ask Ask) int64 {
-	wanting := int64(0)
+// shares says what part of the room is each one's that wants something, the asker
+// included: an even one or, of less room than there are of them, one for each in its turn.
+func (st State) shares(nowMicro int64, ask Ask) func(holder string) int64 {
+	var wanting []string
 	for holder, h := range st {
 		if holder != ask.Holder && h.Want > 0 {
-			wanting++
+			wanting = append(wanting, holder)
 		}
 	}
 	if ask.Want > 0 {
-		wanting++
+		wanting = append(wanting, ask.Holder)
 	}
-	return max(ask.Room/max(wanting, 1), 1)
-}
-
-// LastMicro is how long after nowMicro somebody may still hold something, in µs.
-func (st State) LastMicro(nowMicro int64) (last int64) {
-	for _, h := range st {
-		last = max(last, h.AtMicro+h.Lasting-nowMicro)
+	n, room := int64(max(len(wanting), 1)), max(ask.Room, 0)
+	if room >= n {
+		return func(string) int64 { return room / n }
 	}
-	return last
+	slices.Sort(wanting)
+	first := max(nowMicro, 0) / turnMicro % n * room % n
+	return func(holder string) int64 {
+		at := int64(slices.Index(wanting, holder))
+		if at >= 0 && (at-first+n)%n < room {
+			return 1
+		}
+		return 0
+	}
 }

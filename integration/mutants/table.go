@@ -318,7 +318,11 @@ func localLayerBugs() []mutant {
 		{"slow calls are no fault of the dependency", file, `l.byDep = slow || `, `l.byDep = `, []string{"./fleet"}},
 		{"slow calls are no opinion", file, ` || ratioReached(l.slowMille, 0, e.Calls, slow)`, ``, by},
 		{"few calls reach a ratio", file, `ratioMille > 0 && calls >= least`, `ratioMille > 0`, by},
-		{"an opinion of few calls weighs as much in an aggregate", file, `l.fullCalls = max(int64(c.MinCalls/c.MinReplicas), 1)`, `_ = c`, by},
+		{
+			"an opinion of few calls weighs as much in an aggregate", file,
+			`l.fullCalls = max(int64(c.MinCalls/c.MinReplicas), 1)`,
+			`_ = c`, by,
+		},
 		{"the last calls are all calls", "domain/breaker/last.go", `	r.total.add(r.calls[r.next], -1)
 `, ``, by},
 		{"the last calls are remembered when it closes", file, `	l.last.clear()

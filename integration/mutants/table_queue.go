@@ -8,8 +8,8 @@ func queueScriptBugs() []mutant {
 			"script: others take before those who wait", takeScript,
 			`elseif blocked * 1000 <= u and q == 0 then`, `elseif blocked * 1000 <= u then`, by,
 		},
-		{"script: a place that is too far away is given", takeScript, `if after <= min(ahead, WAIT) then`, `if after <= WAIT then`, by},
-		{"script: a place is an hour away and more", takeScript, `if after <= min(ahead, WAIT) then`, `if after <= ahead then`, by},
+		{"script: a place that is too far away is given", takeScript, `if after <= min(ahead, WAIT) and`, `if after <= WAIT and`, by},
+		{"script: a place is an hour away and more", takeScript, `if after <= min(ahead, WAIT) and`, `if after <= ahead and`, by},
 		{"script: a wait knows nothing of a clock that stepped back", takeScript, `wait > 0 and wait + u - now or 0`, `wait`, by},
 		{"script: tokens are lent while somebody waits", takeScript, `granted = q == 0 and lendable(`, `granted = lendable(`, by},
 		{"script: the queue is not stored", takeScript, `keep(k, 'w', format('%.0f', q), '0', h[9])`, `local _ = q`, by},
@@ -79,13 +79,28 @@ func queueBugs() []mutant {
 		{"who waits trusts its clock", "fleet/wait.go", `return wait / 100`, `return 0`, fleet},
 		{
 			"what a further limit refuses is spent", "orchestrator/limit.go",
-			`w.reached || w.refusedBy == PartBreaker`, `true`,
+			`w.runs != f.runsBefore || w.refusedBy == PartBreaker`, `true`,
 			[]string{"./orchestrator"},
 		},
 		{
 			"what was spent goes back", "orchestrator/limit.go",
-			`w.reached || w.refusedBy == PartBreaker`, `w.refusedBy == PartBreaker`,
+			`w.runs != f.runsBefore || w.refusedBy == PartBreaker`, `w.refusedBy == PartBreaker`,
 			[]string{"./orchestrator"},
 		},
+		{
+			"what an earlier attempt spent goes back", "orchestrator/limit.go",
+			`w.runs != f.runsBefore || w.refusedBy == PartBreaker`, `w.reached || w.refusedBy == PartBreaker`,
+			[]string{"./orchestrator"},
+		},
+		{
+			"a place of later is a token of now", "fleet/take.go",
+			`case r.Answer.DueMicro != 0: // tokens of a later time`, `case false:`,
+			[]string{"./fleet"},
+		},
+		{"what is not due yet is handed on", "fleet/giveback.go", ` && !g.early {`, ` {`, []string{"./fleet"}},
+		{"who waits for what was cancelled has it", "fleet/queue.go", `	case r.cancelled:
+		return errCancelled
+`, ``, []string{"./fleet"}},
+		{"a block is waited for", queue, ` || st.blockedMicro() > 0 { // a block may end sooner`, ` {`, memory},
 	}
 }

@@ -5,25 +5,31 @@ func permitBugs() []mutant {
 	const script, state = "scripts/lua/permit_hold.lua", "domain/bulkhead/state.go"
 	redis, memory := []string{"./store/redis"}, []string{"./domain/bulkhead", "./store/memory"}
 	return []mutant{
-		{"script: permits are given beyond the room", script, `local free = room - held`, `local free = room`, redis},
+		{"script: permits are given beyond the room", script, `local free, own = room - held`, `local free, own = room`, redis},
 		{"script: the dead keep their permits", script, `return now - one.at < one.rest and one or nil`, `return one`, redis},
 		{"script: what comes late is heeded", script, `local fresh = seq > mine.seq`, `local fresh = true`, redis},
 		{"script: permits are taken from who does not know", script, `keeps = max(may, min(keep, mine.held))`, `keeps = may`, redis},
 		{"script: who comes back has what it had", script, `keeps = max(may, min(keep, mine.held))`, `keeps = max(may, keep)`, redis},
-		{"script: one takes all", script, `max(even, free - owed), free), 0)`, `free), 0)`, redis},
-		{"script: nobody has more than an even share", script, `max(even, free - owed)`, `even`, redis},
+		{"script: one takes all", script, `max(min(want, max(own, free - owed), free), 0)`, `max(min(want, free), 0)`, redis},
+		{
+			"script: nobody has more than an even share", script,
+			`max(min(want, max(own, free - owed), free), 0)`,
+			`max(min(want, own, free), 0)`, redis,
+		},
 		{"script: a clock that steps back makes permits last", script, `one.at = min(one.at, now)`, `one.at = one.at + 0`, redis},
-		{"script: who leaves stays", script, `elseif fresh then
-  redis.call('HDEL', KEYS[1], ARGV[3])`, `elseif fresh then`, redis},
+		{"script: who leaves stays", script, `  redis.call('HDEL', KEYS[1], ARGV[3])
+`, ``, redis},
 		{"script: the key goes before the last holder", script, `last = max(last, one.at + one.rest - now)`, `last = last + 0`, redis},
 		{"script: any number of permits is believed", script, ` or one.held > MOST`, ``, redis},
 		{"script: a call that is too late is heeded", script, `not_after > 0 and now > not_after`, `false`, redis},
 
-		{"permits are given beyond the room", state, `free := ask.Room - held`, `free := ask.Room`, memory},
+		{"permits are given beyond the room", state, `free, own := ask.Room-held, `, `free, own := ask.Room, `, memory},
 		{"the dead keep their permits", state, `		if !h.live(nowMicro) {`, `		if false {`, memory},
 		{"what comes late is heeded", state, `if ask.Seq <= before.Seq {`, `if false {`, memory},
 		{"permits are taken from who does not know", state, `max(room, min(ask.Keep, before.Held))`, `room`, []string{"./fleet"}},
-		{"one takes all", state, `min(ask.Want, max(even, free-owed), free)`, `min(ask.Want, free)`, memory},
+		{"who comes first has all the turns", state, `max(nowMicro, 0) / turnMicro % n * room % n`, `0 * n`, memory},
+		{"script: who comes first has all the turns", script, `local first = floor(now / TURN) % n * room % n`, `local first = 0`, redis},
+		{"one takes all", state, `min(ask.Want, max(own, free-owed), free)`, `min(ask.Want, free)`, memory},
 	}
 }
 
@@ -46,12 +52,17 @@ func roomBugs() []mutant {
 		{"room that was given back is used", permits, `want, min(p.may, want)`, `want, p.may`, by},
 		{"what it may run is not told", permits, `Keep: max(b.running, p.may)`, `Keep: b.running`, by},
 		{"permits are not renewed", permits, `return p.sent + renewEvery`, `return p.sent + 10*permitsLast`, by},
-		{"idle permits are kept", permits, `	case p.peak < p.held && p.peak < p.wanted:
+		{"idle permits are kept", permits, `	case p.peak < p.wanted:
 		return 0
 `, ``, by},
+		{"a word that was lost is not said again", permits, `	case p.lost:
+		return p.sent + askAgain
+`, ``, by},
+		{"a refusal of long ago is remembered", permits, `now < p.shortAt+askAgain`, `now < p.sent+askAgain`, by},
+		{"less room is in force after the next answer", permits, `min(p.may, int64(p.bulkhead.policy.MaxConcurrent))`, `p.may`, by},
 		{"a peak is never over", permits, `p.peak, p.peakSince = need, now`, `p.peakSince = now`, by},
-		{"a replica that closes keeps its permits", permits, `if b.permits.held > 0 {`, `if false {`, by},
-		{"no room is asked for again and again", permits, `case p.short && now < p.sent+askAgain:`, `case false:`, by},
+		{"a replica that closes keeps its permits", permits, `if b.permits.held > 0 || b.permits.awake {`, `if false {`, by},
+		{"no room is asked for again and again", permits, `case p.short && now < p.shortAt+askAgain:`, `case false:`, by},
 		{
 			"in an outage each has all of the room", permits,
 			`max(int64(p.bulkhead.policy.MaxConcurrent/n), 1)`,
@@ -73,7 +84,11 @@ func budgetBugs() []mutant {
 		{"a retry costs nothing", account, `	a.balance -= domain.RatioUnit
 `, ``, fleet},
 		{"the floor is each replica's", budget, `return err == nil && d.Allowed`, `return err == nil`, fleet},
-		{"an empty budget is told each time", budget, `if b.replica.firstSeen(&b.empty) {`, `if true {`, fleet},
+		{
+			"an empty budget is told each time", budget,
+			`b.replica.firstSeen(&b.empty) {`,
+			`b.replica.firstSeen(&b.empty) || true {`, fleet,
+		},
 		{"nested retries earn each", "orchestrator/budget.go", `earns: !earning[p.Name]`, `earns: true`, by},
 		{"a budget that is empty stops nothing", "orchestrator/retry.go", `if !s.budget.spend(w.ctx, &w.budget) {`, `if false {`, by},
 		{

@@ -23,7 +23,7 @@ end
 local seq, room, keep = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6])
 local want, lasting = tonumber(ARGV[7]), tonumber(ARGV[8])
 local floor, max, min = math.floor, math.max, math.min
-local MOST = 1000000 -- of permits
+local MOST, TURN = 1000000, 250000 -- of permits; us
 local BIG = 9007199254740991 -- 2^53 - 1
 
 local fields = redis.pcall('HGETALL', KEYS[1])
@@ -53,7 +53,10 @@ end
 
 local others, names, gone = {}, {}, {}
 local mine, last = {seq = 0, held = 0}, 0
-local wanting = want > 0 and 1 or 0
+local wanting = {}
+if want > 0 then
+  wanting[1] = ARGV[3]
+end
 for i = 1, #fields, 2 do
   local one = read(fields[i + 1])
   if one and fields[i] == ARGV[3] then
@@ -63,25 +66,35 @@ for i = 1, #fields, 2 do
     names[#names + 1] = fields[i]
     last = max(last, one.at + one.rest - now)
     if one.want > 0 then
-      wanting = wanting + 1
+      wanting[#wanting + 1] = fields[i]
     end
   else
     gone[#gone + 1] = fields[i]
   end
 end
 
-local even = max(floor(room / max(wanting, 1)), 1)
+-- What part of the room is each one's that wants something: an even one or, of less room
+-- than there are of them, one for each in its turn.
+local n = max(#wanting, 1)
+local even, turns = floor(room / n), {}
+if room < n then
+  table.sort(wanting)
+  local first = floor(now / TURN) % n * room % n
+  for i = 1, #wanting do
+    turns[wanting[i]] = (i - 1 - first + n) % n < room and 1 or 0
+  end
+end
 local held, owed = 0, 0
 for i = 1, #others do
   held = held + others[i].held
-  owed = owed + max(min(others[i].want, even) - others[i].held, 0)
+  owed = owed + max(min(others[i].want, turns[names[i]] or even) - others[i].held, 0)
 end
 
-local keeps, may = mine.held, min(mine.held, max(even, room - held - owed))
+local free, own = room - held, turns[ARGV[3]] or even
+local keeps, may = mine.held, max(min(mine.held, max(own, free - owed)), 0)
 local fresh = seq > mine.seq
 if fresh then
-  local free = room - held
-  may = max(min(want, max(even, free - owed), free), 0)
+  may = max(min(want, max(own, free - owed), free), 0)
   keeps = max(may, min(keep, mine.held))
 end
 
@@ -101,6 +114,9 @@ if fresh and (keeps > 0 or want > 0) then
   redis.call('HSET', KEYS[1], ARGV[3], string.format('%.0f:%.0f:%.0f:%.0f:%.0f', seq, keeps, want, now, lasting))
   last = max(last, lasting)
 elseif fresh then
+  if not mine.at then -- to write something, so that it shows whether the server can
+    redis.call('HSET', KEYS[1], ARGV[3], '')
+  end
   redis.call('HDEL', KEYS[1], ARGV[3])
 elseif mine.at then
   if mine.moved then

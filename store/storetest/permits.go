@@ -73,6 +73,16 @@ func permitStories() map[string][]holdStep {
 			{0, "c", 2, 2, 0, 5, life, 1, 1, "who comes first has it"},
 			{0, "b", 2, 2, 0, 5, life, 0, 0, ""},
 		},
+		"of less room than there are of them each has its turn": {
+			{0, "a", 1, 1, 0, 3, life, 1, 1, ""},
+			{0, "b", 1, 1, 0, 3, life, 0, 0, ""},
+			{0, "a", 2, 1, 1, 3, life, 1, 1, "it is its turn"},
+			{250 * time.Millisecond, "a", 3, 1, 1, 3, life, 1, 0, "which is over: what runs goes on"},
+			{0, "b", 2, 1, 0, 3, life, 0, 0, ""},
+			{0, "a", 4, 1, 0, 3, life, 0, 0, "and as it ends makes way"},
+			{0, "b", 3, 1, 0, 3, life, 1, 1, ""},
+			{250 * time.Millisecond, "b", 4, 1, 1, 3, life, 1, 0, ""},
+		},
 		"a smaller room takes nothing from what runs": {
 			{0, "a", 1, 10, 0, 8, life, 8, 8, ""},
 			{0, "a", 2, 5, 8, 8, life, 8, 5, ""},
