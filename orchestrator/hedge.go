@@ -11,7 +11,8 @@ import (
 )
 
 // A hedgeStep says when further tries are started beside a slow one. As a step of a walk
-// it does nothing: a call that may be hedged walks the two halves of its plan instead.
+// it only counts the call for its budget: a call that may be hedged walks the two halves
+// of its plan instead.
 type hedgeStep struct {
 	policy domain.Hedge // with its defaults
 	budget budget
