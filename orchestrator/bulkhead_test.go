@@ -38,7 +38,7 @@ func TestBulkheadStep(t *testing.T) {
 				if !ok || full.Name != "g" || hold.Classify(err) != hold.Ignored || !hold.IsRetryable(err) {
 					t.Errorf("error %v; want a full bulkhead", err)
 				}
-				if last := seen.all[0]; last.RefusedBy != orchestrator.PartBulkhead || last.RefusedName != "g" || last.Attempts != 0 {
+				if last := seen.all()[0]; last.RefusedBy != orchestrator.PartBulkhead || last.RefusedName != "g" || last.Attempts != 0 {
 					t.Errorf("%+v; want that the bulkhead refused", last)
 				}
 				all.Wait()

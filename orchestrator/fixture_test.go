@@ -3,6 +3,7 @@ package orchestrator_test
 import (
 	"context"
 	"errors"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -137,11 +138,24 @@ func remaining(t *testing.T, o *orchestrator.Orchestrator, name, key string) int
 }
 
 // summaries keeps what an observer sees at the end of each call.
-type summaries struct{ all []orchestrator.Summary }
+type summaries struct {
+	mu   sync.Mutex
+	list []orchestrator.Summary
+}
 
 func (*summaries) Start(ctx context.Context, _ string) context.Context { return ctx }
 
-func (s *summaries) End(_ context.Context, one orchestrator.Summary) { s.all = append(s.all, one) }
+func (s *summaries) End(_ context.Context, one orchestrator.Summary) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.list = append(s.list, one)
+}
+
+func (s *summaries) all() []orchestrator.Summary {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return slices.Clone(s.list)
+}
 
 // An eventList keeps the events of an orchestrator.
 type eventList struct {

@@ -247,8 +247,8 @@ func TestLayersAroundAHedge(t *testing.T) {
 		}
 		wantClosed(t, o, "outer", 1, 0)
 		wantClosed(t, o, "inner", 1, 0) // the other try was cancelled, and says nothing
-		if len(seen.all) != 1 || seen.all[0].Attempts != 2 || seen.all[0].Outcome != hold.Success {
-			t.Errorf("the observer saw %+v; want one call of two attempts", seen.all)
+		if all := seen.all(); len(all) != 1 || all[0].Attempts != 2 || all[0].Outcome != hold.Success {
+			t.Errorf("the observer saw %+v; want one call of two attempts", all)
 		}
 		for _, wrong := range []orchestrator.Call{orchestrator.KeyOf("nobody", "a"), orchestrator.CostOf("nobody", 1)} {
 			if _, err := orchestrator.DoIdempotent(t.Context(), g, b.call, append(slices.Clone(key), wrong)...); !errors.Is(err, hold.ErrInvalidPolicy) {
@@ -272,7 +272,7 @@ func TestAHedgeThatIsRefused(t *testing.T) {
 			_, _ = orchestrator.DoIdempotent(t.Context(), g, b.call)
 		}
 		wantClosed(t, o, "outer", 1, 0)
-		if last := seen.all[1]; last.Attempts != 0 || last.RefusedBy != orchestrator.PartLimit || last.RefusedName != "inner" || last.Outcome != hold.Ignored {
+		if last := seen.all()[1]; last.Attempts != 0 || last.RefusedBy != orchestrator.PartLimit || last.RefusedName != "inner" || last.Outcome != hold.Ignored {
 			t.Errorf("%+v; want a call that a limit refused", last)
 		}
 	})
