@@ -509,36 +509,84 @@ func TestEachReplicaHasItsTurn(t *testing.T) {
 	})
 }
 
-// A refusal of long ago says nothing of today.
+// A refusal of before says nothing of now, once the store is asked again.
 func TestOldRefusalsAreForgotten(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
-		p := domain.Bulkhead{Name: "b", MaxConcurrent: 10, Fleet: true}
-		b, other := join(t, stores, fleet.Config{}).bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p)
-		slots := enterAll(t, other, 10)
-		isFull(t, b, false)
-		leaveAll(slots)
-		time.Sleep(time.Hour)
-		line.faults.set(func(_ context.Context, execute func()) error {
-			execute()
-			time.Sleep(4 * time.Millisecond)
-			return nil
+	for _, since := range []time.Duration{60 * time.Millisecond, time.Hour} {
+		synctest.Test(t, func(t *testing.T) {
+			line, stores := newFaultyPermits(memory.New(memory.Options{}).Stores())
+			p := domain.Bulkhead{Name: "b", MaxConcurrent: 10, Fleet: true}
+			r := join(t, stores, fleet.Config{})
+			b, other := join(t, stores, fleet.Config{}).bulkhead(p), r.bulkhead(p)
+			slots := enterAll(t, other, 10)
+			isFull(t, b, false)
+			leaveAll(slots)
+			r.close()
+			time.Sleep(since)
+			line.faults.set(answersAfter(4 * time.Millisecond))
+			var all sync.WaitGroup
+			for range 10 {
+				all.Go(func() {
+					slot, err := b.Enter(t.Context())
+					if err != nil {
+						t.Errorf("%s later: %v", since, err)
+						return
+					}
+					time.Sleep(time.Second)
+					slot.Leave()
+				})
+				time.Sleep(100 * time.Microsecond)
+			}
+			all.Wait()
 		})
-		var all sync.WaitGroup
-		for range 10 {
-			all.Go(func() {
-				slot, err := b.Enter(t.Context())
-				if err != nil {
-					t.Error(err)
-					return
-				}
-				time.Sleep(time.Second)
-				slot.Leave()
+	}
+}
+
+// answersAfter is a store that acts at once and answers late.
+func answersAfter(d time.Duration) func(context.Context, func()) error {
+	return func(_ context.Context, execute func()) error {
+		execute()
+		time.Sleep(d)
+		return nil
+	}
+}
+
+// While a word is on its way nobody knows what came of it: what it gives back is not
+// used, and what it keeps is nobody else's.
+func TestWordsOnTheirWay(t *testing.T) {
+	for _, tt := range []struct {
+		name  string
+		story func(t *testing.T, line *faultyPermits, b, other *fleet.Bulkhead)
+	}{
+		{"what goes back", func(t *testing.T, line *faultyPermits, b, other *fleet.Bulkhead) {
+			leaveAll(enterAll(t, b, 10))
+			line.faults.set(answersAfter(60 * time.Millisecond))
+			time.Sleep(230 * time.Millisecond)
+			defer leaveAll(enterAll(t, other, 10))
+			isFull(t, b, false)
+		}},
+		{"what stays", func(t *testing.T, line *faultyPermits, b, other *fleet.Bulkhead) {
+			slots := enterAll(t, b, 10)
+			leaveAll(slots[2:])
+			isFull(t, other, false) // and other's wish is known
+			line.faults.set(answersAfter(60 * time.Millisecond))
+			if err := b.Update(domain.Bulkhead{Name: "b", MaxConcurrent: 9, Fleet: true}); err != nil {
+				t.Fatal(err)
+			}
+			time.Sleep(60 * time.Millisecond) // it says so after 20; other may ask again after 50
+			defer leaveAll(append(slots[:2], enterAll(t, b, 7)...))
+			isFull(t, other, false)
+		}},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				line, cut := newFaultyPermits(memory.New(memory.Options{}).Stores())
+				stores := cut
+				stores.Permits = line.PermitStore
+				p := domain.Bulkhead{Name: "b", MaxConcurrent: 10, Fleet: true}
+				tt.story(t, line, join(t, cut, fleet.Config{}).bulkhead(p), join(t, stores, fleet.Config{}).bulkhead(p))
 			})
-			time.Sleep(100 * time.Microsecond)
-		}
-		all.Wait()
-	})
+		})
+	}
 }
 
 // A message that is lost is said again soon: permits are renewed before they end, and
