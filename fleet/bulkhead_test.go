@@ -509,7 +509,7 @@ func TestEachReplicaHasItsTurn(t *testing.T) {
 	})
 }
 
-// A refusal of before says nothing of now, once the store is asked again.
+// A refusal is known for a moment, and says nothing once the store is asked again.
 func TestOldRefusalsAreForgotten(t *testing.T) {
 	for _, since := range []time.Duration{60 * time.Millisecond, time.Hour} {
 		synctest.Test(t, func(t *testing.T) {
@@ -519,6 +519,11 @@ func TestOldRefusalsAreForgotten(t *testing.T) {
 			b, other := join(t, stores, fleet.Config{}).bulkhead(p), r.bulkhead(p)
 			slots := enterAll(t, other, 10)
 			isFull(t, b, false)
+			start := time.Now()
+			isFull(t, b, false)
+			if took := time.Since(start); took != 0 {
+				t.Errorf("a refusal that was known took %s", took)
+			}
 			leaveAll(slots)
 			r.close()
 			time.Sleep(since)

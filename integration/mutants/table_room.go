@@ -62,7 +62,7 @@ func roomBugs() []mutant {
 		{"less room is in force after the next answer", permits, `min(p.may, int64(p.bulkhead.policy.MaxConcurrent))`, `p.may`, by},
 		{"a peak is never over", permits, `p.peak, p.peakSince = need, now`, `p.peakSince = now`, by},
 		{"a replica that closes keeps its permits", permits, `if b.permits.held > 0 || b.permits.awake {`, `if false {`, by},
-		{"no room is asked for again and again", permits, `case p.short && now < p.shortAt+askAgain:`, `case p.short && now < 0:`, by},
+		{"a refusal that is known is waited for", permits, `case p.short && now < p.shortAt+askAgain:`, `case p.short && now < 0:`, by},
 		{
 			"in an outage each has all of the room", permits,
 			`max(int64(p.bulkhead.policy.MaxConcurrent/n), 1)`,
