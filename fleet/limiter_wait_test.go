@@ -50,6 +50,18 @@ func roughly(got, want time.Duration) bool {
 	return got >= want && got < want+want/50+5*time.Millisecond
 }
 
+// waitsItsTurn checks that caller i, from 0, of tenPerSecond waits for the token that is
+// its own since start.
+func waitsItsTurn(t *testing.T, l *fleet.Limiter, start time.Time, i int) {
+	t.Helper()
+	if err := l.Wait(t.Context(), ""); err != nil {
+		t.Error(err)
+	}
+	if got, want := time.Since(start), time.Duration(i+1)*100*time.Millisecond; !roughly(got, want) {
+		t.Errorf("caller %d came back after %s; want %s", i, got, want)
+	}
+}
+
 // Those who wait are served one after the other, also those of two replicas.
 func TestWait(t *testing.T) {
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
@@ -59,14 +71,7 @@ func TestWait(t *testing.T) {
 		var waits sync.WaitGroup
 		for i := range 10 {
 			l := []*fleet.Limiter{one, other}[i%2]
-			waits.Go(func() {
-				if err := l.Wait(t.Context(), ""); err != nil {
-					t.Error(err)
-				}
-				if got, want := time.Since(start), time.Duration(i+1)*100*time.Millisecond; !roughly(got, want) {
-					t.Errorf("caller %d came back after %s; want %s", i, got, want)
-				}
-			})
+			waits.Go(func() { waitsItsTurn(t, l, start, i) })
 			synctest.Wait()
 		}
 		waits.Wait()
@@ -120,14 +125,7 @@ func TestCase39WaitersMoveUp(t *testing.T) {
 		})
 		synctest.Wait()
 		for i := range 4 {
-			waits.Go(func() {
-				if err := l.Wait(t.Context(), ""); err != nil {
-					t.Error(err)
-				}
-				if got, want := time.Since(start), time.Duration(i+1)*100*time.Millisecond; !roughly(got, want) {
-					t.Errorf("caller %d came back after %s; want %s", i, got, want)
-				}
-			})
+			waits.Go(func() { waitsItsTurn(t, l, start, i) })
 			synctest.Wait()
 		}
 		time.Sleep(50 * time.Millisecond)

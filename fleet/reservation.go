@@ -84,7 +84,8 @@ func (r *Reservation) tell() {
 // bucket has room, and more is charged, into debt where the tokens are not there, up
 // to ten bursts of it; the rest is forgiven. It waits until the store has answered,
 // within StoreTimeout and ctx, and returns an error if it did not; the difference
-// may have been settled then. Settle of 0 is Cancel. After the first Settle or Cancel it does nothing.
+// may have been settled then. Settle of 0 is Cancel. After the first Settle or Cancel
+// it does nothing.
 func (r *Reservation) Settle(ctx context.Context, actual int64) error {
 	if actual < 0 {
 		return fmt.Errorf("limit %q: %w: %d", r.lane.id.Name, errNegativeCost, actual)
