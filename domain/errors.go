@@ -118,10 +118,15 @@ type CircuitOpenError struct {
 	Name       string
 	Scope      Scope         // whose layer refused: this replica, the fleet or an operator
 	RetryAfter time.Duration // when a call may next be let through; 0 when not known
+	Reason     string        // an operator's
 }
 
 func (e *CircuitOpenError) Error() string {
-	return fmt.Sprintf("%s: %q (%s), retry after %s", ErrCircuitOpen, e.Name, e.Scope, e.RetryAfter)
+	scope := e.Scope.String()
+	if e.Reason != "" {
+		scope += ": " + e.Reason
+	}
+	return fmt.Sprintf("%s: %q (%s), retry after %s", ErrCircuitOpen, e.Name, scope, e.RetryAfter)
 }
 
 // Is reports whether target is ErrCircuitOpen.

@@ -26,6 +26,9 @@ const (
 	// EventBudgetEmpty: the retry budget Name is used up, and retries stop. It is
 	// told again when there was enough in it for a minute.
 	EventBudgetEmpty
+	// EventOverride: an operator's override of breaker Name begins, for RetryAfter,
+	// with its Force, By and Reason; or with ForceNone it is over.
+	EventOverride
 )
 
 // String returns the kind in a word or two, such as "store down".
@@ -45,6 +48,8 @@ func (k EventKind) String() string {
 		return "state lost"
 	case EventBudgetEmpty:
 		return "retry budget empty"
+	case EventOverride:
+		return "override"
 	default:
 		return "unknown"
 	}
@@ -61,4 +66,6 @@ type Event struct {
 	Epoch      uint64
 	RetryAfter time.Duration // how long an open breaker stays so, as far as known
 	Reason     string
+	Force      Force  // of an override
+	By         string // who ordered it
 }

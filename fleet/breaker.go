@@ -109,7 +109,7 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 
 // Acquire asks for one call. Its error matches exactly one of
 // [domain.ErrCircuitOpen] (a [*domain.CircuitOpenError] says whose layer refused
-// and for how long), [domain.ErrClosed], or the cause of ctx. The Permit must be
+// and for how long, or that an operator did), [domain.ErrClosed], or the cause of ctx. The Permit must be
 // reported once the call has ended, whatever came of it.
 func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	return b.AcquireWithin(ctx, nil)
@@ -147,9 +147,9 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 	}
 	p, ask, err := b.admit(budget)
 	if ask != nil {
-		return b.askProbe(ctx, budget, ask)
+		p, err = b.askProbe(ctx, budget, ask)
 	}
-	return p, err
+	return b.lenient(p, err)
 }
 
 // ended says why a call that waited must not go on: its caller left, or the
@@ -170,6 +170,9 @@ func (b *Breaker) admit(budget *Budget) (Permit, *question, error) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
+	if p, obeyed, err := b.obey(now); obeyed {
+		return p, nil, err
+	}
 	if !b.fleet.closed() && !b.shard.health.Up() && now >= b.fleet.until {
 		b.detach(now)
 	}
@@ -222,7 +225,8 @@ func (b *Breaker) tellState(now time.Duration) {
 func (b *Breaker) regate() {
 	var epoch uint64
 	fresh := b.pulse == nil || b.fleet.fresh
-	if fresh && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
+	itself := b.fleet.order.force == domain.ForceNone
+	if fresh && itself && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
 		epoch = b.local.Epoch()
 	}
 	if b.gate.Load() != epoch {
@@ -241,6 +245,7 @@ type Status struct {
 	Calls        int64         // in this replica's window, that the dependency answered for
 	Failures     int64         // of those
 	Slow         int64         // of those calls, too
+	Override     domain.Override
 }
 
 // Status reads the breaker and changes nothing.
@@ -256,6 +261,13 @@ func (b *Breaker) Status() Status {
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
 	if s.Fleet > s.Local && !b.fleet.closed() {
 		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.mayAskAt()-now, 0)
+	}
+	switch s.Override = b.override(now); s.Override.Force {
+	case domain.ForceNone:
+	case domain.ForceOpen:
+		s.State, s.Scope, s.RetryAfter = domain.StateOpen, domain.ScopeOperator, s.Override.For
+	default:
+		s.State, s.Scope, s.RetryAfter = domain.StateClosed, domain.ScopeOperator, 0
 	}
 	return s
 }

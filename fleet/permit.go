@@ -104,7 +104,7 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, 
 		b.settleProbe(now, *probe, o)
 	}
 	if probe == nil || t.IsProbe() { // while the fleet is not closed, results feed the fleet only
-		b.local.Settle(now, t, o, took)
+		b.count(now, t, o, took)
 		b.report.changed = b.report.changed || o != domain.Ignored
 	}
 	quiet := b.local.State() == domain.StateClosed && b.report.state == domain.StateClosed && b.report.opinion == wellMeant

@@ -263,6 +263,17 @@ func (l *Local) Absorb() {
 	}
 }
 
+// Reset begins afresh: closed, with an empty window, whatever opened it.
+func (l *Local) Reset() { l.close() }
+
+// Note counts the outcome of a call that Admit let through while closed, and judges
+// nothing: an operator decides meanwhile.
+func (l *Local) Note(now time.Duration, t Ticket, o domain.Outcome, took time.Duration) {
+	if t.epoch == l.epoch && l.state == domain.StateClosed {
+		l.count(now, o, l.IsSlow(took))
+	}
+}
+
 // HoldOpen keeps the layer open until the given time, when the fleet's state
 // was lost while it was open: a flush must not be a stampede. It rests on no
 // calls of this replica's, and so is no opinion to tell the fleet.

@@ -114,18 +114,14 @@ func (s breakerStore) attempt(ctx context.Context, steps []*step) (stale []*step
 }
 
 func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
-	failed := wrong(s.step.op, st.breaker.Name, s.link.explained(ctx, timely(ctx, err)))
-	if said, ok := failed.(*domain.StoreError); ok && err == port.ErrAhead { //nolint:errorlint // as made above
-		said.Entity = true
-	}
-	return failed
+	return failedStep(s.step.op, st.breaker.Name, err, s.link.explained(ctx, timely(ctx, err)))
 }
 
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 1, 24)
-	c.words = append(c.words, key, s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
+	c := newCall(s.step, 2, 24)
+	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
 	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
 		c.words = append(c.words, n)
 	}
@@ -150,6 +146,7 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 	}
 	st.view = port.View{
 		Epoch: uint64(n[3]), State: domain.State(n[4]), For: micros(n[5]), Fresh: n[6] != 0, Foreign: n[7] != 0,
+		Order: breaker.Order{Serial: uint64(n[10])},
 	}
 	st.granted, st.lease = n[8] != 0, micros(n[9])
 	return nil
@@ -158,8 +155,8 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 // possible reports whether the script can have answered n to st. A lease is
 // given only to who asks for one, and only while half-open.
 func (st *step) possible(n []int64) bool {
-	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact} {
-		if len(n) != 10 || i >= 3 && !within(n[i], high) {
+	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact, exact} {
+		if len(n) != 11 || i >= 3 && !within(n[i], high) {
 			return false
 		}
 	}

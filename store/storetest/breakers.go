@@ -37,6 +37,7 @@ const (
 	opAsk
 	opSettle
 	opRead
+	opOrder
 )
 
 // An act is what one replica does. It knows the latest epoch that the story has
@@ -46,6 +47,7 @@ type act struct {
 	policy   domain.CircuitBreaker // the story's, unless set
 	evidence breaker.Evidence
 	probe    breaker.ProbeAsk
+	order    breaker.Order
 	known    uint64
 	told     bool // known is what the replica knows
 }
@@ -220,6 +222,10 @@ func (run *breakerRun) do(a act) (got port.ProbeReply, did any) {
 		out := make([]port.ProbeReply, 1)
 		run.store.Breakers.Probe(ctx, in, out)
 		got, did = out[0], in[0].ProbeAsk
+	case opOrder:
+		var out [1]port.OrderReply
+		run.store.Operator.Order(ctx, []port.Order{{Breaker: run.id, Order: a.order}}, out[:])
+		got.View, did = port.View{Order: breaker.Order{Serial: out[0].Serial}, Err: out[0].Err}, a.order
 	case opRead:
 		got.View, did = readOne(run.t, run.store, run.id), "read"
 	}
