@@ -194,7 +194,7 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 	if !report && !refresh && !b.fleet.order.behind {
 		return
 	}
-	if !report && now-b.fleet.usedAt >= idleAfter {
+	if !report && !b.fleet.order.behind && now-b.fleet.usedAt >= idleAfter {
 		b.fleet.fresh = false // the next call reads first
 		b.regate()
 		return

@@ -121,7 +121,8 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
 	c := newCall(s.step, 2, 24)
-	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
+	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)),
+		st.op, st.replica, st.known, st.token, uint8(st.outcome))
 	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
 		c.words = append(c.words, n)
 	}

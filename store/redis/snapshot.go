@@ -105,7 +105,10 @@ func readOrder(nowMicro int64, what, who, why any) breaker.Order {
 		}
 		n[i] = x
 	}
-	o := breaker.Order{Serial: uint64(n[0]), Force: domain.Force(min(n[1], math.MaxUint8)), Reset: n[2] == 1, ForMicro: max(n[4]-max(nowMicro-n[3], 0), 0)}
+	o := breaker.Order{
+		Serial: uint64(n[0]), Force: domain.Force(min(n[1], math.MaxUint8)), Reset: n[2] == 1,
+		ForMicro: max(n[4]-max(nowMicro-n[3], 0), 0),
+	}
 	o.By, _ = who.(string)
 	o.Reason, _ = why.(string)
 	return o
