@@ -66,6 +66,7 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
 	b.slowAfter.Store(int64(b.local.SlowAfter()))
+	b.stagger()
 	b.regate()
 	return b, nil
 }
@@ -218,8 +219,23 @@ func (b *Breaker) tellState(now time.Duration) {
 			Scope: domain.ScopeReplica, Epoch: b.local.Epoch(), RetryAfter: b.local.RetryAfter(now),
 		})
 		b.report.state = state
+		if state == domain.StateOpen {
+			b.stagger()
+		}
 	}
 }
+
+// stagger draws by how much the next trip of the local layer is longer: where nothing is
+// shared, replicas that tripped together would all probe at once. It requires that
+// b.mu is held.
+func (b *Breaker) stagger() {
+	if b.pulse == nil {
+		b.local.Stagger(int64(b.replica.jitter(staggerMille)))
+	}
+}
+
+// staggerMille bounds it: a tenth.
+const staggerMille = 101
 
 // regate opens or shuts the way without a lock. It requires that b.mu is held.
 func (b *Breaker) regate() {

@@ -19,16 +19,20 @@ type heldOrder struct {
 	until  time.Duration
 	by     string
 	reason string
-	behind bool // the store has a newer one, which is to be read
-	bring  bool // the store has an older one, or lost it: this one is to be brought again
+	bring  bool   // the store has an older one, or lost it: this one is to be brought again
+	heard  uint64 // the highest serial that the store was heard to have
+	asked  uint64 // what that was when the last read was sent
 }
+
+// behind reports whether the store has a newer one, which is to be read.
+func (h *heldOrder) behind() bool { return h.heard > h.serial }
 
 // hear takes the serial of the order that the store has. It requires that b.mu is held.
 func (b *Breaker) hear(serial uint64) {
 	held := &b.fleet.order
 	switch {
-	case serial > held.serial && !held.behind:
-		held.behind = true
+	case serial > max(held.serial, held.heard):
+		held.heard = serial
 	case serial < held.serial && !held.bring && b.replica.stores.Operator != nil:
 		held.bring = true
 	default:
@@ -41,7 +45,9 @@ func (b *Breaker) hear(serial uint64) {
 // an open breaker. It requires that b.mu is held.
 func (b *Breaker) learn(now time.Duration, o breaker.Order) {
 	held := &b.fleet.order
-	held.behind = false
+	if held.heard > o.Serial {
+		b.late(o.Serial)
+	}
 	until := now + micros(o.ForMicro)
 	switch {
 	case o.Serial == held.serial:
@@ -51,7 +57,7 @@ func (b *Breaker) learn(now time.Duration, o breaker.Order) {
 			o.Force = domain.ForceNone
 		}
 		was := b.forced(now)
-		b.fleet.order = heldOrder{serial: o.Serial, force: o.Force, until: until, by: o.By, reason: o.Reason}
+		held.serial, held.force, held.until, held.by, held.reason = o.Serial, o.Force, until, o.By, o.Reason
 		if o.Reset {
 			b.local.Reset()
 		}
@@ -60,6 +66,17 @@ func (b *Breaker) learn(now time.Duration, o breaker.Order) {
 		}
 	default:
 		b.hear(o.Serial)
+	}
+}
+
+// late follows a read that did not find an order which was heard of. One that was sent
+// before that goes again; else what was heard is not so any more, or never was. It
+// requires that b.mu is held.
+func (b *Breaker) late(found uint64) {
+	if held := &b.fleet.order; held.heard > held.asked {
+		b.pulse.nudge()
+	} else {
+		held.heard = found
 	}
 }
 

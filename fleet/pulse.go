@@ -191,10 +191,10 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 		r.bringers, r.orders = append(r.bringers, b), append(r.orders, b.brought(now))
 	}
 	report := b.report.urgent || (refresh && b.due(now))
-	if !report && !refresh && !b.fleet.order.behind {
+	if !report && !refresh && !b.fleet.order.behind() {
 		return
 	}
-	if !report && !b.fleet.order.behind && now-b.fleet.usedAt >= idleAfter {
+	if !report && !b.fleet.order.behind() && now-b.fleet.usedAt >= idleAfter {
 		b.fleet.fresh = false // the next call reads first
 		b.regate()
 		return
@@ -203,7 +203,8 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 		r.reporters = append(r.reporters, b)
 		r.reports = append(r.reports, b.nextReport(now))
 	}
-	if !report || b.fleet.order.behind {
+	if !report || b.fleet.order.behind() {
+		b.fleet.order.asked = b.fleet.order.heard
 		r.readers = append(r.readers, b)
 		r.reads = append(r.reads, b.id)
 	}

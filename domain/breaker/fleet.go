@@ -32,6 +32,7 @@ type Fleet struct {
 	atMicro      int64 // when the state began
 	forMicro     int64 // how long it lasts: open, or half-open at most
 	growth       int64 // reopenings in a row
+	aloneUntil   int64 // until when the dependency asked to be left alone; 0 = it did not
 
 	votes                     map[string]vote // closed: what each replica saw
 	sweptAt                   int64
@@ -75,6 +76,8 @@ type Evidence struct {
 	Bad      bool
 	ForMicro int64 // how long it may count
 	Leaving  bool  // the replica withdraws
+
+	AloneMicro int64 // for how long the dependency asked to be left alone; 0 = it did not
 }
 
 // A View is what a Fleet says to a replica.
@@ -111,7 +114,7 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 		f.sweep(nowMicro)
 	}
 	if f.reached() {
-		f.turnBy(e.Replica, domain.StateOpen, nowMicro, f.rules.recovery(0))
+		f.turnBy(e.Replica, domain.StateOpen, nowMicro, f.recovery(nowMicro, 0))
 		moved = true
 	}
 	return f.view(nowMicro, r), moved
@@ -203,6 +206,9 @@ func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
 		f.votes = make(map[string]vote)
 	}
 	weight, lasts := min(max(e.Weight, 0), fullWeight), min(max(e.ForMicro, 0), longestMicro)
+	if e.Bad {
+		f.leaveAlone(nowMicro, e.AloneMicro)
+	}
 	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, e.Calls, e.Failures}
 	f.votes[e.Replica] = now
 	f.tell(now, 1)
@@ -219,6 +225,19 @@ func (f *Fleet) tell(v vote, sign int64) {
 		f.bad += sign
 		f.badWeight += sign * v.weight
 	}
+}
+
+// leaveAlone notes for how long the dependency asked to be left alone.
+func (f *Fleet) leaveAlone(nowMicro, forMicro int64) {
+	if forMicro > 0 {
+		f.aloneUntil = max(f.aloneUntil, nowMicro+min(forMicro, longestMicro))
+	}
+}
+
+// recovery is how long it stays open after so many reopenings in a row: at least as
+// long as the dependency asked, and no longer than the longest.
+func (f *Fleet) recovery(nowMicro, growth int64) int64 {
+	return min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)
 }
 
 func (f *Fleet) reached() bool {

@@ -9,6 +9,8 @@ type ProbeAsk struct {
 	Token   uint64 // made by the asker; the same token is the same lease
 	Settle  bool   // the probe ended
 	Outcome domain.Outcome
+
+	AloneMicro int64 // of a probe that failed: for how long the dependency asked to be left alone
 }
 
 // A ProbeAnswer answers a ProbeAsk.
@@ -67,7 +69,7 @@ func (f *Fleet) halfOpen(nowMicro int64, a ProbeAsk, answer *ProbeAnswer) (freed
 		return false
 	}
 	if a.Settle {
-		freed = f.settle(a)
+		freed = f.settle(nowMicro, a)
 		if freed {
 			f.decide(nowMicro, a.Replica)
 		}
@@ -158,7 +160,7 @@ func (f *Fleet) fewerDecide(nowMicro int64) int64 {
 
 // settle takes a lease back. It reports false when there is none: it expired,
 // or belongs to an earlier epoch.
-func (f *Fleet) settle(a ProbeAsk) bool {
+func (f *Fleet) settle(nowMicro int64, a ProbeAsk) bool {
 	if a.Known != f.epoch {
 		return false
 	}
@@ -173,6 +175,7 @@ func (f *Fleet) settle(a ProbeAsk) bool {
 			f.mark(l.replica, sawSuccess)
 		case domain.Failure:
 			f.mark(l.replica, sawNoSuccess)
+			f.leaveAlone(nowMicro, a.AloneMicro)
 		case domain.LocalFailure, domain.Ignored: // the slot is back, and nothing was learnt
 		}
 		return true
@@ -193,7 +196,7 @@ func (f *Fleet) decide(nowMicro int64, by string) bool {
 	case f.failed >= enough && f.failed > f.good,
 		since > f.forMicro && f.good+f.failed > 0 && len(f.leases) == 0:
 		f.growth++
-		f.turnBy(by, domain.StateOpen, nowMicro, f.rules.recovery(f.growth))
+		f.turnBy(by, domain.StateOpen, nowMicro, f.recovery(nowMicro, f.growth))
 	default:
 		return false
 	}

@@ -17,7 +17,7 @@
 --          1 = unreadable | 2 = of a newer schema | 3 = too late | 4 = serial too far ahead
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local AHEAD, DAYS, RECORDS, BIG = 86400000000, 604800000, '256', 9007199254740991
-local COUNTERS = {'y', 's', 'l', 'g', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k'}
+local COUNTERS = {'y', 's', 'l', 'g', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a'}
 local LONGEST = 315360000000000 -- ten years, µs
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])

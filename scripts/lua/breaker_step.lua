@@ -12,6 +12,7 @@
 --            w  when the votes were last swept, Unix µs
 --            nb, wb, wa, nr  bad replicas, their weight, all weight, replicas with a vote
 --            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>"
+--            a  until when the dependency asked to be left alone, Unix µs; 0 = it did not
 --            na, ns, nx, k  half-open: replicas that asked, with a success, without; successes
 --            h:<replica>  half-open: a = it asked, s = a probe succeeded, x = its probes did not
 --            q  probe leases out: "<token>:<at>:<for>:<replica>;…"
@@ -29,6 +30,7 @@
 -- ARGV[9..18]   version, min replicas, quorum ‰, window, recovery, longest recovery,
 --               probes, lease, successes, longest half-open; times in µs
 -- ARGV[19..24]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
+-- ARGV[25]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
 --              granted 0|1, lease µs, serial of an operator's last order
@@ -95,7 +97,7 @@ local function better(a, b)
   return false
 end
 
-local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k'}
+local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a'}
 local r, f, leases = mine, nil, {} -- rules in force, state, leases out
 local old = {} -- the fields as they are stored
 local vote, seen -- this replica's own fields
@@ -128,7 +130,16 @@ local function turn(state, lasts, growth)
   log('1')
 end
 
--- recovery is how long it stays open after so many reopenings in a row.
+-- alone notes for how long the dependency asked to be left alone.
+local function alone()
+  local asked = tonumber(ARGV[25])
+  if asked > 0 then
+    f.a = math.max(f.a, now + math.min(asked, WEEK))
+  end
+end
+
+-- recovery is how long it stays open after so many reopenings in a row: at least as long as
+-- the dependency asked, and no longer than the longest.
 local function recovery(growth)
   local d = r.recovery
   for _ = 1, growth do
@@ -137,7 +148,7 @@ local function recovery(growth)
     end
     d = d * 2
   end
-  return math.min(d, r.longest)
+  return math.min(math.max(d, f.a - now), r.longest)
 end
 
 local function probe_wait()
@@ -294,6 +305,9 @@ local function report()
     local weight, counts = math.max(math.min(tonumber(ARGV[20]), 1000), 0), math.max(math.min(tonumber(ARGV[21]), WEEK), 0)
     vote = token .. ':' .. ARGV[19] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[23] .. ':' .. ARGV[24]
     local bad = tonumber(ARGV[19])
+    if bad == 1 then
+      alone()
+    end
     tell(bad, weight, 1)
     if bad ~= was then
       log('2', 'b', ARGV[19], 'w', string.format('%.0f', weight))
@@ -384,6 +398,7 @@ local function settle()
         mark(replica, 's')
       elseif ARGV[8] == '1' then
         mark(replica, 'x')
+        alone()
       end
       return true
     end

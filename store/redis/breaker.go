@@ -25,7 +25,7 @@ type step struct {
 	known   uint64
 	token   uint64
 	outcome domain.Outcome
-	extra   [6]int64 // a report's
+	extra   [7]int64 // a report's; the last one is a probe's result's, too
 
 	view    port.View
 	granted bool
@@ -38,7 +38,7 @@ func (s breakerStore) Report(ctx context.Context, in []port.Report, out []port.V
 	for i, r := range in {
 		steps[i] = step{
 			op: "report", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Seq,
-			extra: [6]int64{int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures},
+			extra: [7]int64{int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures, r.AloneMicro},
 		}
 	}
 	s.run(ctx, steps)
@@ -53,7 +53,7 @@ func (s breakerStore) Probe(ctx context.Context, in []port.ProbeRequest, out []p
 	for i, r := range in {
 		steps[i] = step{op: "ask", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Token}
 		if r.Settle {
-			steps[i].op, steps[i].outcome = "settle", r.Outcome
+			steps[i].op, steps[i].outcome, steps[i].extra[6] = "settle", r.Outcome, r.AloneMicro
 		}
 	}
 	s.run(ctx, steps)
@@ -120,7 +120,7 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 2, 24)
+	c := newCall(s.step, 2, 25)
 	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)),
 		st.op, st.replica, st.known, st.token, uint8(st.outcome))
 	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {

@@ -285,6 +285,9 @@ func (tp *tape) report() *operation {
 	if tp.IntN(3) == 0 {
 		e.Weight = 1000
 	}
+	if tp.IntN(3) == 0 {
+		e.AloneMicro = int64(tp.IntN(6_000_000) - 1000)
+	}
 	in := []port.Report{{Breaker: id, Rules: rules, Evidence: e}}
 	op := &operation{text: fmt.Sprintf("report %+v", in), size: 1, id: id}
 	op.run = func(t *testing.T, s port.Stores) string {
@@ -304,6 +307,9 @@ func (tp *tape) probe() *operation {
 		ask.Token, ask.Settle, ask.Outcome = last, tp.IntN(8) > 0, domain.Outcome(tp.IntN(4))
 		if tp.IntN(2) == 0 {
 			ask.Outcome = domain.Success
+		}
+		if tp.IntN(3) == 0 {
+			ask.AloneMicro = int64(tp.IntN(6_000_000) - 1000)
 		}
 	}
 	tp.tokens[id] = ask.Token

@@ -79,6 +79,13 @@ func (a act) lasting(d time.Duration) act {
 	return a
 }
 
+// asking is a report, or a probe's result, of one whom the dependency asked to be left
+// alone for so long.
+func (a act) asking(d time.Duration) act {
+	a.evidence.AloneMicro, a.probe.AloneMicro = d.Microseconds(), d.Microseconds()
+	return a
+}
+
 func (a act) numbered(seq uint64) act {
 	a.evidence.Seq = seq
 	return a
