@@ -63,6 +63,9 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 		}
 		b.pulse = r.pulseLocked(b.shard)
 	}
+	if p.Ramp > 0 && r.stores.Buckets == nil {
+		return nil, &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
+	}
 	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
 	b.slowAfter.Store(int64(b.local.SlowAfter()))
@@ -97,6 +100,9 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if p.Ramp > 0 && b.replica.stores.Buckets == nil {
+		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
+	}
 	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing {
 		return &domain.PolicyError{
 			Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing cannot change: they say which breaker it is",
@@ -149,6 +155,9 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 	p, ask, err := b.admit(budget)
 	if ask != nil {
 		p, err = b.askProbe(ctx, budget, ask)
+	}
+	if err == nil {
+		p, err = b.climb(ctx, budget, p)
 	}
 	return b.lenient(p, err)
 }
@@ -242,7 +251,7 @@ func (b *Breaker) regate() {
 	var epoch uint64
 	fresh := b.pulse == nil || b.fleet.fresh
 	itself := b.fleet.order.force == domain.ForceNone
-	if fresh && itself && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
+	if fresh && itself && b.fleet.ramp.base == 0 && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
 		epoch = b.local.Epoch()
 	}
 	if b.gate.Load() != epoch {
@@ -262,6 +271,7 @@ type Status struct {
 	Failures     int64         // of those
 	Slow         int64         // of those calls, too
 	Override     domain.Override
+	Ramp         time.Duration // how long the ramp after closing still lasts
 }
 
 // Status reads the breaker and changes nothing.
@@ -277,6 +287,9 @@ func (b *Breaker) Status() Status {
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
 	if s.Fleet > s.Local && !b.fleet.closed() {
 		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.mayAskAt()-now, 0)
+	}
+	if b.fleet.ramp.base > 0 {
+		s.Ramp = max(b.fleet.ramp.until-now, 0)
 	}
 	switch s.Override = b.override(now); s.Override.Force {
 	case domain.ForceNone:
