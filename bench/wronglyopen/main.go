@@ -45,23 +45,26 @@ func run(args []string, out, errs io.Writer) int {
 		flags.Usage()
 		return exitMisuse
 	}
-	err := error(nil)
-	if *docs == "" {
-		_, err = io.WriteString(out, table())
-	} else {
-		err = write(*docs)
-	}
-	if err != nil {
+	if err := show(out, *docs); err != nil {
 		fmt.Fprintln(errs, "wronglyopen:", err)
 		return exitFail
 	}
 	return exitOK
 }
 
+// show prints the table, or writes it into the page in docs.
+func show(out io.Writer, docs string) error {
+	if docs != "" {
+		return write(docs)
+	}
+	_, err := io.WriteString(out, table())
+	return err
+}
+
 // write brings page and plot up to date.
 func write(docs string) error {
 	page := filepath.Join(docs, pageFile)
-	old, err := os.ReadFile(page)
+	old, err := os.ReadFile(page) //nolint:gosec // the folder is what the command line names
 	if err != nil {
 		return err
 	}
@@ -69,10 +72,11 @@ func write(docs string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(page, []byte(text), 0o600); err != nil {
+	const public = 0o644
+	if err := os.WriteFile(page, []byte(text), public); err != nil { //nolint:gosec // as above; and anybody may read it
 		return err
 	}
-	return os.WriteFile(filepath.Join(docs, plotFile), []byte(plot()), 0o600)
+	return os.WriteFile(filepath.Join(docs, plotFile), []byte(plot()), public)
 }
 
 // The marks between which the page has the table.

@@ -26,9 +26,10 @@ type curve struct {
 
 func curves() []curve {
 	colors := []string{"#1b7837", "#2166ac", "#b2182b"}
-	all := []curve{{"any replica opens", "#777777", func(every, long time.Duration) float64 {
+	all := make([]curve, 0, 1+len(colors))
+	all = append(all, curve{"any replica opens", "#777777", func(every, long time.Duration) float64 {
 		return usual(every, long, windows()[0]).byAny()
-	}}}
+	}})
 	for i, w := range windows() {
 		all = append(all, curve{"Window " + short(w), colors[i], func(every, long time.Duration) float64 {
 			return usual(every, long, w).wrongly()
@@ -42,7 +43,8 @@ func plot() string {
 	var p strings.Builder
 	wide := leftEdge + float64(len(lengths()))*(panelWide+panelGap)
 	high := topEdge + panelHigh + bottomEdge
-	fmt.Fprintf(&p, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f" font-family="sans-serif" font-size="12" role="img">`+"\n", wide, high)
+	fmt.Fprintf(&p, `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 %.0f %.0f"`, wide, high)
+	fmt.Fprintln(&p, ` font-family="sans-serif" font-size="12" role="img">`)
 	fmt.Fprintln(&p, "<title>The share of time in which ten replicas are wrongly open, by how often one of them has a glitch</title>")
 	fmt.Fprintf(&p, `<rect width="%.0f" height="%.0f" fill="#ffffff"/>`+"\n", wide, high)
 	for i, long := range lengths() {
@@ -76,7 +78,8 @@ func panel(p *strings.Builder, left float64, long time.Duration, labelled bool) 
 	for _, c := range curves() {
 		fmt.Fprintf(p, `<polyline fill="none" stroke="%s" stroke-width="2" points="%s"/>`+"\n", c.color, c.points(left, long))
 	}
-	fmt.Fprintf(p, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f" fill="none" stroke="#000000"/>`+"\n", left, topEdge, panelWide, panelHigh)
+	fmt.Fprintf(p, `<rect x="%.1f" y="%.1f" width="%.1f" height="%.1f"`, left, topEdge, panelWide, panelHigh)
+	fmt.Fprintln(p, ` fill="none" stroke="#000000"/>`)
 }
 
 // points are those of c that lie in the panel.

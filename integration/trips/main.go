@@ -113,7 +113,7 @@ func parse(args []string, errs io.Writer) (p plan, asJSON bool, err error) {
 // The breaker's numbers: rounds are to be short, and yet no replica may miss one.
 const (
 	openFor     = 300 * time.Millisecond
-	openForDeaf = 3 * time.Second // longer than the bound of a lost push
+	openForDeaf = 2 * time.Second // longer than the bound of a lost push
 )
 
 func (p plan) openFor() time.Duration {

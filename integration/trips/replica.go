@@ -24,21 +24,21 @@ const replicaEnv = "HOLDFAST_TRIPS_REPLICA"
 
 // An order is what a replica process has to do.
 type order struct {
-	Addr    string
-	Rate    int // calls a second
-	Deaf    bool
-	OpenFor time.Duration
+	Addr    string        `json:"addr"`
+	Rate    int           `json:"rate"` // calls a second
+	Deaf    bool          `json:"deaf"`
+	OpenFor time.Duration `json:"openFor"`
 }
 
 // A word is what a replica process says, each on a line of its own.
 type word struct {
-	Known   bool   // it has heard of the breaker, and is ready
-	State   string // of the fleet's layer, which it has just learnt
-	Epoch   uint64 // of that
-	AtMicro int64  // when, Unix µs
+	Known   bool   `json:"known"`   // it has heard of the breaker, and is ready
+	State   string `json:"state"`   // of the fleet's layer, which it has just learnt
+	Epoch   uint64 `json:"epoch"`   // of that
+	AtMicro int64  `json:"atMicro"` // when, Unix µs
 	// Let through by this replica after the trip, as it learns of the closing.
-	Calls     int
-	LastMicro int64 // the last of them; 0 = none
+	Calls     int   `json:"calls"`
+	LastMicro int64 `json:"lastMicro"` // the last of them; 0 = none
 }
 
 // replicaMain is the life of a replica process. It ends with its standard input.
@@ -64,7 +64,7 @@ func replica(o order, in io.Reader, out io.Writer) error {
 	if o.Deaf {
 		stores.Views = deaf{stores.Views}
 	}
-	r := &reporter{out: json.NewEncoder(out)}
+	r := &reporter{out: out}
 	joined, err := fleet.Join(stores, fleet.Config{OnEvent: r.hear, StoreTimeout: time.Second})
 	if err != nil {
 		return err
@@ -103,7 +103,7 @@ func (deaf) Watch(ctx context.Context, _ func(port.ID, port.View)) error {
 // A reporter tells the parent what its replica learns and does.
 type reporter struct {
 	mu     sync.Mutex
-	out    *json.Encoder
+	out    io.Writer
 	trip   uint64 // the epoch of the last one
 	passed []int64
 }
@@ -128,7 +128,14 @@ func (r *reporter) hear(e domain.Event) {
 		}
 		r.passed = r.passed[:0]
 	}
-	_ = r.out.Encode(w)
+	r.say(w)
+}
+
+// say requires that r.mu is held. A parent that is gone ends this process, too.
+func (r *reporter) say(w word) {
+	if line, err := json.Marshal(w); err == nil {
+		_, _ = r.out.Write(append(line, '\n'))
+	}
 }
 
 // calls makes so many calls a second, evenly, from a random beginning.
@@ -148,7 +155,7 @@ func (r *reporter) calls(ctx context.Context, b *fleet.Breaker, rate int, down *
 		if !known && b.Status().Epoch != 0 {
 			known = true
 			r.mu.Lock()
-			_ = r.out.Encode(word{Known: true})
+			r.say(word{Known: true})
 			r.mu.Unlock()
 		}
 		select {
