@@ -2,6 +2,6 @@
 
 package main
 
-// raceDetector slows everything down; tests that measure time say what they
-// measured, and judge nothing.
+// raceDetector slows everything down; what takes long and starts no goroutine is
+// shortened for it.
 const raceDetector = true
