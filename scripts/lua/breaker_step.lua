@@ -2,7 +2,7 @@
 -- Twins, line for line where possible: domain/breaker Fleet.Report and Fleet.Probe.
 --
 -- KEYS[1]  hash of one breaker; its name is also the channel of its transitions
---            p  whose numbers decide: "1:<the rules, as in ARGV[9] on>", 1 = schema
+--            p  whose numbers decide: "1:<the rules>", as in ARGV[9]; 1 = schema
 --            x  Unix µs since which other numbers were brought, and these were not; 0 = not
 --            e  epoch; grows at each transition
 --            y  1 if the epoch began with nothing before it, else 0
@@ -29,10 +29,10 @@
 -- ARGV[5]  replica       ARGV[6]  epoch known to it, 0 = none
 -- ARGV[7]  report: sequence number; ask and settle: token of the lease
 -- ARGV[8]  settle: outcome 0 success | 1 failure | 2 local failure | 3 ignored; else 0
--- ARGV[9..19]   version, min replicas, quorum ‰, window, recovery, longest recovery,
---               probes, lease, successes, longest half-open, ramp; times in µs
--- ARGV[20..25]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
--- ARGV[26]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
+-- ARGV[9]  the rules that it brings: "1:<version>:<min replicas>:<quorum ‰>:<window>:<recovery>:
+--            <longest recovery>:<probes>:<lease>:<successes>:<longest half-open>:<ramp>"; times in µs
+-- ARGV[10..15]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
+-- ARGV[16]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
 --              granted 0|1, lease µs, serial of an operator's last order,
@@ -62,7 +62,7 @@ local function int(text, high)
   return n <= high and n or nil
 end
 
-local claim = '1:' .. table.concat(ARGV, ':', 9, 19)
+local claim = ARGV[9]
 local records, push = {}, nil -- what happened in this call, and what is to be published
 
 -- live lets the key live on for so many µs, and a margin.
@@ -76,7 +76,7 @@ end
 -- whatever is in any way out of the ordinary. It is there for its speed, looks at no more
 -- than it needs, and decides as slow would.
 local function quick()
-  if op ~= 'report' or ARGV[23] ~= '0' then
+  if op ~= 'report' or ARGV[13] ~= '0' then
     return nil
   end
   local own = 'r:' .. me
@@ -96,14 +96,15 @@ local function quick()
   if not (y and t and l and w and nb and wb and wa) then
     return nil
   end
-  if y > 1 or t > now or w > now or now - w >= tonumber(ARGV[12]) or now - t < l then
+  local replicas, quorum, window = string.match(claim, '^1:%d+:(%d+):(%d+):(%d+):')
+  if not window or y > 1 or t > now or w > now or now - w >= tonumber(window) or now - t < l then
     return nil
   end
   local seq, says, weight = string.match(h[2], '^(%d+):([01]):(%d+):%d+:%d+:%d+:%d+$')
-  if not seq or #seq > 16 or #weight > 4 or says ~= ARGV[20] or tonumber(seq) >= tonumber(token) then
+  if not seq or #seq > 16 or #weight > 4 or says ~= ARGV[10] or tonumber(seq) >= tonumber(token) then
     return nil
   end
-  if says == '1' and ARGV[26] ~= '0' then
+  if says == '1' and ARGV[16] ~= '0' then
     return nil
   end
   local serial, lasts = 0, 0
@@ -115,15 +116,14 @@ local function quick()
     end
     serial, lasts = tonumber(serial), math.max(tonumber(lasts) - (now - tonumber(at)), 0)
   end
-  local heavy = math.max(math.min(tonumber(ARGV[21]), 1000), 0)
+  local heavy = math.max(math.min(tonumber(ARGV[11]), 1000), 0)
   local change = heavy - tonumber(weight)
   wa, wb = wa + change, says == '1' and wb + change or wb
-  local replicas = tonumber(ARGV[10])
-  if nb >= replicas and wb * 1000 >= math.max(replicas * 1000000, tonumber(ARGV[11]) * wa) then
+  if nb >= tonumber(replicas) and wb * 1000 >= math.max(replicas * 1000000, quorum * wa) then
     return nil
   end
-  local counts = math.max(math.min(tonumber(ARGV[22]), WEEK), 0)
-  local put = {own, token .. ':' .. says .. string.format(':%.0f:%.0f:%.0f:', heavy, now, counts) .. ARGV[24] .. ':' .. ARGV[25]}
+  local counts = math.max(math.min(tonumber(ARGV[12]), WEEK), 0)
+  local put = {own, token .. ':' .. says .. string.format(':%.0f:%.0f:%.0f:', heavy, now, counts) .. ARGV[14] .. ':' .. ARGV[15]}
   if change ~= 0 then
     put[3], put[4] = 'wa', string.format('%.0f', wa)
     if says == '1' then
@@ -158,9 +158,9 @@ local function slow()
     return r, n == #RULES and 0 or 1
   end
 
-  local mine = {p = claim}
-  for i = 1, #RULES do
-    mine[RULES[i]] = tonumber(ARGV[8 + i])
+  local mine = rules(claim)
+  if not mine then
+    return redis.error_reply('ERR no rules: ' .. claim)
   end
 
   -- better: whether the numbers of a win over those of b at once.
@@ -207,7 +207,7 @@ local function slow()
 
   -- alone notes for how long the dependency asked to be left alone.
   local function alone()
-    local asked = tonumber(ARGV[26])
+    local asked = tonumber(ARGV[16])
     if asked > 0 then
       f.a = math.max(f.a, now + math.min(asked, WEEK))
     end
@@ -389,20 +389,20 @@ local function slow()
       return
     end
     tell(was, weight, -1)
-    if ARGV[23] == '1' then
+    if ARGV[13] == '1' then
       f.nr = f.nr - (vote and 1 or 0)
       vote = nil
     elseif vote or f.nr < VOTES then
       f.nr = f.nr + (vote and 0 or 1)
-      local weight, counts = math.max(math.min(tonumber(ARGV[21]), 1000), 0), math.max(math.min(tonumber(ARGV[22]), WEEK), 0)
-      vote = token .. ':' .. ARGV[20] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[24] .. ':' .. ARGV[25]
-      local bad = tonumber(ARGV[20])
+      local weight, counts = math.max(math.min(tonumber(ARGV[11]), 1000), 0), math.max(math.min(tonumber(ARGV[12]), WEEK), 0)
+      vote = token .. ':' .. ARGV[10] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[14] .. ':' .. ARGV[15]
+      local bad = tonumber(ARGV[10])
       if bad == 1 then
         alone()
       end
       tell(bad, weight, 1)
       if bad ~= was then
-        log('2', 'b', ARGV[20], 'w', string.format('%.0f', weight))
+        log('2', 'b', ARGV[10], 'w', string.format('%.0f', weight))
       end
     end
     if reached() or now - f.w >= r.window then
@@ -616,7 +616,7 @@ local function slow()
     r, f, leases, again = mine, nil, {}, true
   end
   if not f and known == 0 then
-    if op ~= 'report' or ARGV[23] == '1' then
+    if op ~= 'report' or ARGV[13] == '1' then
       if heal then
         wipe()
       end

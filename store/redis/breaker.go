@@ -120,12 +120,9 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 2, 26)
+	c := newCall(s.step, 2, 16)
 	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)),
-		st.op, st.replica, st.known, st.token, uint8(st.outcome))
-	for _, n := range st.rules.Numbers(make([]int64, 0, 11)) {
-		c.words = append(c.words, n)
-	}
+		st.op, st.replica, st.known, st.token, uint8(st.outcome), s.rules.of(st.rules))
 	for _, n := range st.extra {
 		c.words = append(c.words, n)
 	}

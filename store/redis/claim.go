@@ -2,9 +2,11 @@ package redisstore
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"sync"
 
+	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/bucket"
 )
 
@@ -13,28 +15,38 @@ const claimsMax = 1024
 
 // claims keeps the texts of rules, as they are sent and stored: there are few
 // rules, and each call needs one.
-type claims struct {
+type claims[R comparable] struct {
+	text  func(R) string
 	mu    sync.RWMutex
-	texts map[bucket.Rule]any // strings, as arguments of a command are passed
+	texts map[R]any // strings, as arguments of a command are passed
 }
 
-func (c *claims) of(r bucket.Rule) any {
+func (c *claims[R]) of(r R) any {
 	c.mu.RLock()
 	text, ok := c.texts[r]
 	c.mu.RUnlock()
 	if ok {
 		return text
 	}
-	text = claimText(r)
+	text = c.text(r)
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.texts == nil {
-		c.texts = make(map[bucket.Rule]any)
+		c.texts = make(map[R]any)
 	}
 	if len(c.texts) < claimsMax {
 		c.texts[r] = text
 	}
 	return text
+}
+
+// rulesText is how breaker_step.lua has the rules of a breaker.
+func rulesText(r breaker.Rules) string {
+	text := strconv.AppendInt(nil, schema, 10)
+	for _, n := range r.Numbers(make([]int64, 0, 11)) {
+		text = strconv.AppendInt(append(text, ':'), n, 10)
+	}
+	return string(text)
 }
 
 // claimText is how bucket_take.lua has a rule.

@@ -7,6 +7,8 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
+	"github.com/holdfast-go/holdfast/domain/bucket"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/scripts/lua"
 )
@@ -26,9 +28,11 @@ type Store struct {
 	silence time.Duration // how long nothing may be pushed before the connection is asked whether it lives
 
 	take, step, order, beat, hold *script
-	heals                         heals
-	claims                        claims
-	clock                         serverClock
+
+	heals  heals
+	claims claims[bucket.Rule]
+	rules  claims[breaker.Rules]
+	clock  serverClock
 }
 
 // New returns a store over the caller's client, which stays the caller's: to
@@ -56,6 +60,9 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 		order: newScript("breaker order", lua.BreakerOrder),
 		beat:  newScript("member beat", lua.MemberBeat),
 		hold:  newScript("permit hold", lua.PermitHold),
+
+		claims: claims[bucket.Rule]{text: claimText},
+		rules:  claims[breaker.Rules]{text: rulesText},
 	}
 	if err := domain.ValidateName("fleet", fleet); err != nil {
 		s.broken = &domain.StoreError{Op: "store", Name: fleet, Config: true, Err: fmt.Errorf("fleet: %w", err)}
