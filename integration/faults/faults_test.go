@@ -87,5 +87,6 @@ func matrix() []fault {
 		{"a deploy changes a limit", deployChangesLimit},
 		{"Redis hangs under leases and a queue", aheadThroughAHang},
 		{"Redis hangs under a bulkhead", roomThroughAHang},
+		{"Redis hangs, and forgets, under an override", overrideThroughFaults},
 	}
 }
