@@ -53,7 +53,7 @@ mutants: ## put known bugs back, one at a time: fail if no test notices; ARGS='-
 	@cd integration && CGO_ENABLED=0 $(CURDIR)/scripts/with-redis go run ./mutants $(ARGS)
 
 sim: ## simulated fleets, drawn from seeds: SEEDS=5000 plays more than the default 1000
-	@cd fleet && HOLDFAST_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run '^TestSimulated(Fleets|FleetsLend|Bulkheads|Breakers)$$' $(ARGS)
+	@cd fleet && HOLDFAST_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run '^TestSimulated(Fleets|FleetsLend|Bulkheads|Breakers|Overrides)$$' $(ARGS)
 
 ci: ## exactly what CI runs
 	@bash .ci/run
