@@ -116,12 +116,17 @@ func (*BudgetExhaustedError) Retryable() bool { return false }
 // A CircuitOpenError is a breaker's refusal. It matches [ErrCircuitOpen].
 type CircuitOpenError struct {
 	Name       string
+	Key        string        // of a keyed breaker, as the caller gave it
 	Scope      Scope         // whose layer refused: this replica, the fleet or an operator
 	RetryAfter time.Duration // when a call may next be let through; 0 when not known
 }
 
 func (e *CircuitOpenError) Error() string {
-	return fmt.Sprintf("%s: %q (%s), retry after %s", ErrCircuitOpen, e.Name, e.Scope, e.RetryAfter)
+	text := fmt.Sprintf("%s: %q", ErrCircuitOpen, e.Name)
+	if e.Key != "" {
+		text += fmt.Sprintf(" for key %q", e.Key)
+	}
+	return fmt.Sprintf("%s (%s), retry after %s", text, e.Scope, e.RetryAfter)
 }
 
 // Is reports whether target is ErrCircuitOpen.

@@ -26,6 +26,16 @@ const (
 	// EventBudgetEmpty: the retry budget Name is used up, and retries stop. It is
 	// told again when there was enough in it for a minute.
 	EventBudgetEmpty
+	// EventShareExceeded: of the keyed breaker Name, more keys than its MaxOpenShare
+	// are open here. Open ones let probes through until EventShareRestored.
+	EventShareExceeded
+	// EventShareRestored: the open keys of breaker Name are at most its MaxOpenShare
+	// again.
+	EventShareRestored
+	// EventKeysFull: the keyed breaker Name has its MaxKeys in use, and calls of other
+	// keys run without one. It is told once a minute as long as there are such calls;
+	// Reason has how many there were.
+	EventKeysFull
 )
 
 // String returns the kind in a word or two, such as "store down".
@@ -45,6 +55,12 @@ func (k EventKind) String() string {
 		return "state lost"
 	case EventBudgetEmpty:
 		return "retry budget empty"
+	case EventShareExceeded:
+		return "open share exceeded"
+	case EventShareRestored:
+		return "open share restored"
+	case EventKeysFull:
+		return "keys full"
 	default:
 		return "unknown"
 	}
@@ -55,6 +71,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind       EventKind
 	Name       string // of the breaker, limit or budget
+	Key        string // of a keyed breaker, whose breaker it is
 	Replica    string // who tells
 	From, To   State
 	Scope      Scope
