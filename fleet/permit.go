@@ -85,11 +85,14 @@ func (p Permit) Report(o domain.Outcome) {
 		p.pass.probe.Store(nil)
 	}
 	passes.Put(p.pass)
-	b.settle(ticket, probe, o, began)
+	now := b.settle(ticket, probe, o, began)
+	if b.seat != nil {
+		b.seat.leave(now)
+	}
 }
 
-// settle counts the outcome of a call that began then.
-func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began time.Duration) {
+// settle counts the outcome of a call that began then, and returns what time it is.
+func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began time.Duration) time.Duration {
 	if !b.used.Load() {
 		b.used.Store(true)
 	}
@@ -111,4 +114,5 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, 
 	if o != domain.Success || !quiet || b.local.IsSlow(took) {
 		b.settled(now)
 	}
+	return now
 }
