@@ -68,7 +68,6 @@ func (r *keyedRig) fail(key string, times int) {
 // Where keys are shared, each key's breaker is one of the fleet: it opens by votes, for
 // replicas that saw nothing too, and no other key is touched. So are its probes.
 func TestKeysAreShared(t *testing.T) {
-	t.Parallel()
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		keys := sharedKeys()
 		rigs := keyedFleet(t, 3, stores, domain.CircuitBreaker{Sharing: domain.ShareQuorum}, append(keys, "well")...)
@@ -113,7 +112,6 @@ func TestKeysAreShared(t *testing.T) {
 
 // A transition of a key is pushed, as one without a key is.
 func TestKeysArePushed(t *testing.T) {
-	t.Parallel()
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		rigs := keyedFleet(t, 2, stores, domain.CircuitBreaker{Sharing: domain.ShareAny}, "sick", "sick=1")
 		rigs[0].fail("sick=1", 5)
@@ -169,7 +167,6 @@ func (s *spy) of(key string) (list []port.Report) {
 
 // A key that is forgotten takes its vote back.
 func TestForgettingAKeyWithdrawsItsVote(t *testing.T) {
-	t.Parallel()
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		sp, stores := spied(stores, false)
 		r := joinKeyedOn(t, stores, domain.CircuitBreaker{Sharing: domain.ShareQuorum, MaxKeys: 1})
@@ -195,7 +192,6 @@ func TestForgettingAKeyWithdrawsItsVote(t *testing.T) {
 // A key that comes back is heard, also if the store never heard that it was forgotten:
 // what is told of it is newer.
 func TestAKeyThatComesBackIsHeard(t *testing.T) {
-	t.Parallel()
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		_, stores = spied(stores, true)
 		p := domain.CircuitBreaker{Sharing: domain.ShareQuorum, MaxKeys: 1}
@@ -230,7 +226,6 @@ func TestAKeyThatComesBackIsHeard(t *testing.T) {
 
 // A replica that closes withdraws what it told of its keys.
 func TestCloseWithdrawsVotesOfKeys(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		sp, stores := spied(memory.New(memory.Options{}).Stores(), false)
 		r := joinKeyedOn(t, stores, domain.CircuitBreaker{Sharing: domain.ShareQuorum})
@@ -254,7 +249,6 @@ func TestCloseWithdrawsVotesOfKeys(t *testing.T) {
 // Beyond the share, each replica lets Probes calls at a time through a fleet's breaker
 // that is open. They feed nothing, and the fleet's time stays as it is.
 func TestShareThatMayBeOpenInAFleet(t *testing.T) {
-	t.Parallel()
 	onEachStore(t, func(t *testing.T, stores port.Stores) {
 		keys := names("k", 4)
 		rigs := keyedFleet(t, 2, stores, domain.CircuitBreaker{Sharing: domain.ShareAny, MaxOpenShare: 0.5, SuccessThreshold: 1}, keys...)
@@ -294,7 +288,6 @@ func TestShareThatMayBeOpenInAFleet(t *testing.T) {
 // While all keys fail and the store is out of reach, breakers of keys do as others: each
 // replica goes on with its own.
 func TestKeysWithoutTheStore(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		w := newWorld(t)
 		l := &line{world: w}

@@ -13,7 +13,6 @@ var shareEvents = []domain.EventKind{domain.EventShareExceeded, domain.EventShar
 // Up to exactly the share that may be open, open keys refuse all; one more, and all of
 // them let a probe through, until they are few enough again. Both edges are told once.
 func TestShareThatMayBeOpen(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := joinKeyed(t, domain.CircuitBreaker{MaxOpenShare: 0.3, FailureThreshold: 1, RecoveryTimeout: 10 * time.Second})
 		keys := names("k", 10)
@@ -52,7 +51,6 @@ func TestShareThatMayBeOpen(t *testing.T) {
 
 // One key may always be open; and unless a share is given, all may.
 func TestWithoutAShare(t *testing.T) {
-	t.Parallel()
 	for share, open := range map[float64]int{0.001: 1, 0: 20, 1: 20} {
 		synctest.Test(t, func(t *testing.T) {
 			r := joinKeyed(t, domain.CircuitBreaker{MaxOpenShare: share, FailureThreshold: 1, RecoveryTimeout: 10 * time.Second})
@@ -71,7 +69,6 @@ func TestWithoutAShare(t *testing.T) {
 // The share is that of keys that were called in the last minute: those that were called
 // earlier count neither as open nor as closed.
 func TestShareOfKeysCalledLately(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := joinKeyed(t, domain.CircuitBreaker{MaxOpenShare: 0.5, FailureThreshold: 1, RecoveryTimeout: time.Hour})
 		r.call(domain.Success, "a", "b", "c")
@@ -101,16 +98,15 @@ func TestShareOfKeysCalledLately(t *testing.T) {
 
 // When the trouble of all ends, all keys are closed again long before their time.
 func TestCommonTroubleEnds(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := joinKeyed(t, domain.CircuitBreaker{MaxOpenShare: 0.5, FailureThreshold: 1, Probes: 3, RecoveryTimeout: time.Minute})
 		keys := names("k", 50)
 		r.call(domain.Failure, keys...)
-		sick, passed := true, 0
+		passed := 0
 		start := time.Now()
 		for now := range 30 * 10 { // tenths of a second
 			time.Sleep(100 * time.Millisecond)
-			sick = now < 200
+			sick := now < 200
 			for _, key := range keys {
 				p, err := r.breaker.Acquire(t.Context(), key)
 				switch {

@@ -16,7 +16,6 @@ import (
 
 // What fails for one key stops no other, and refusals, events and looks say which key.
 func TestKeysAreIsolated(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := joinKeyed(t, domain.CircuitBreaker{FailureThreshold: 2, SuccessThreshold: 1})
 		keys := []string{"a", "A", " ", "\x00", "a=b", "a#b", "%s%n", "{a}", strings.Repeat("x", 1000), strings.Repeat("x", 1000) + "y"}
@@ -47,7 +46,6 @@ func TestKeysAreIsolated(t *testing.T) {
 
 // A forgotten key is an error, never one breaker for all.
 func TestAForgottenKeyOfABreaker(t *testing.T) {
-	t.Parallel()
 	r := joinKeyed(t, domain.CircuitBreaker{})
 	p, err := r.breaker.Acquire(t.Context(), "")
 	if !errors.Is(err, domain.ErrKeyMissing) || !strings.Contains(err.Error(), `"cells"`) || p != (fleet.Permit{}) {
@@ -57,7 +55,6 @@ func TestAForgottenKeyOfABreaker(t *testing.T) {
 }
 
 func TestAcquireOfAKeyThatMustNotGoOn(t *testing.T) {
-	t.Parallel()
 	r := joinKeyed(t, domain.CircuitBreaker{})
 	r.call(domain.Success, "a")
 	left := errors.New("left")
@@ -87,7 +84,6 @@ func TestAcquireOfAKeyThatMustNotGoOn(t *testing.T) {
 
 // A breaker either has keys or has none, whoever asks for it.
 func TestKeyedOrNot(t *testing.T) {
-	t.Parallel()
 	r := joinKeyed(t, domain.CircuitBreaker{})
 	same := domain.CircuitBreaker{Name: "cells", Keyed: true}
 	for _, tt := range []struct {
@@ -133,7 +129,6 @@ func TestKeyedOrNot(t *testing.T) {
 
 // Without a store for breakers keys work as they are, but cannot be shared.
 func TestKeysWithoutAStore(t *testing.T) {
-	t.Parallel()
 	stores := port.Stores{Buckets: memory.New(memory.Options{}).Stores().Buckets}
 	r := joinKeyedOn(t, stores, domain.CircuitBreaker{FailureThreshold: 1})
 	r.call(domain.Failure, "a")
@@ -149,7 +144,6 @@ func TestKeysWithoutAStore(t *testing.T) {
 // Update gives all keys other numbers, those that are there and those to come, and keeps
 // counts and states.
 func TestUpdateOfKeys(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := joinKeyed(t, domain.CircuitBreaker{FailureThreshold: 3})
 		r.call(domain.Failure, "a", "a", "open", "open", "open")
@@ -194,7 +188,6 @@ func TestUpdateOfKeys(t *testing.T) {
 
 // An Update changes the share that may be open at once.
 func TestUpdateOfTheCap(t *testing.T) {
-	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := joinKeyed(t, domain.CircuitBreaker{FailureThreshold: 1})
 		r.call(domain.Failure, names("k", 4)...)

@@ -89,10 +89,12 @@ func (w *walk) addressOne(c Call) error {
 		found = true
 	}
 	switch {
-	case fits, !found && slices.Contains(w.plan.dropped, c.name):
+	case fits, slices.Contains(w.plan.dropped, c.name):
 		return nil // what was dropped was there before an Update: the callers cannot know
 	case found:
 		return misuse("KeyOf", fmt.Sprintf("names the limit %q, which is not Keyed", c.name))
+	case c.says == saysKeyOf:
+		return misuse("Call", fmt.Sprintf("names %q, which is no limit or keyed breaker of the guard", c.name))
 	default:
 		return misuse("Call", fmt.Sprintf("names the limit %q, which the guard does not have", c.name))
 	}

@@ -1,7 +1,7 @@
 package breaker
 
 import (
-	"fmt"
+	"strconv"
 	"testing"
 	"time"
 
@@ -123,7 +123,7 @@ func TestEarlyHalfOpenFails(t *testing.T) {
 func TestEarlyCallsAreBounded(t *testing.T) {
 	t.Parallel()
 	for _, inTime := range []bool{true, false} {
-		t.Run(fmt.Sprint(inTime), func(t *testing.T) {
+		t.Run(strconv.FormatBool(inTime), func(t *testing.T) {
 			t.Parallel()
 			b := newTripped(t, domain.CircuitBreaker{Probes: 3, SuccessThreshold: 3, ProbeLease: time.Minute})
 			b.now = time.Second
