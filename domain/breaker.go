@@ -21,9 +21,9 @@ type Sharing uint8
 
 // The ways to share a breaker. The zero value is ShareDefault.
 const (
-	// ShareDefault is ShareQuorum, and of a breaker that is Keyed ShareLocal: the
-	// fleet's state of a key costs the store a read by each replica twice in a
-	// MaxStaleness, so that sharing thousands of keys has to be asked for.
+	// ShareDefault is ShareQuorum, and of a breaker that is Keyed ShareLocal: each
+	// replica asks the store about each shared key all the time, so that sharing
+	// them has to be asked for.
 	ShareDefault Sharing = iota
 	// ShareQuorum opens the fleet when at least MinReplicas replicas are bad
 	// and their weight is at least Quorum of all the weight there is.

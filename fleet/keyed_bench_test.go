@@ -3,9 +3,14 @@ package fleet_test
 import (
 	"strconv"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/redisserver"
+	redisstore "github.com/holdfast-go/holdfast/store/redis"
 )
 
 // BenchmarkKeyedBreaker is a call of a key that has a breaker, closed, beside the same
@@ -64,4 +69,29 @@ func BenchmarkKeyedBreaker(b *testing.B) {
 			once(b, p, err)
 		}
 	})
+}
+
+// BenchmarkSharedKeys is what one replica with keys in use costs a real server in the
+// background: each op is a second of that, with a call of each key.
+func BenchmarkSharedKeys(b *testing.B) {
+	const keys = 500
+	server := redisserver.ForTest(b)
+	client := redis.NewClient(&redis.Options{Addr: server.Addr()})
+	defer client.Close()
+	r := joinKeyedOn(b, redisstore.New(client, "test", redisstore.Options{}).Stores(), domain.CircuitBreaker{
+		Sharing: domain.ShareQuorum, MaxKeys: keys,
+	})
+	called := names("k", keys)
+	r.call(domain.Success, called...)
+	second := time.NewTicker(time.Second)
+	defer second.Stop()
+	<-second.C
+	before := cpuOf(b, client)
+	b.ResetTimer()
+	for range b.N {
+		r.call(domain.Success, called...)
+		<-second.C
+	}
+	used := cpuOf(b, client) - before
+	b.ReportMetric(used*1e6/float64(b.N)/keys, "redis-µs/key")
 }

@@ -305,6 +305,35 @@ func TestKeysWithoutTheStore(t *testing.T) {
 	})
 }
 
+// In the background a shared key in use costs each replica two reads a second, and a
+// report in a quarter of Window; one that nobody calls costs nothing, and neither do keys
+// that are not shared.
+func TestBackgroundLoadOfKeys(t *testing.T) {
+	for sharing, most := range map[domain.Sharing]traffic{
+		domain.ShareQuorum: {reads: 42, reports: 9}, domain.ShareDefault: {},
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			w := newWorld(t)
+			l := &line{world: w}
+			r := joinKeyedOn(t, port.Stores{Breakers: l, Views: l}, domain.CircuitBreaker{Sharing: sharing})
+			keys := names("k", 50)
+			for range 20 {
+				r.call(domain.Success, keys...)
+				time.Sleep(time.Second)
+			}
+			if c := l.count(); c.reads > most.reads*50 || c.reports > most.reports*50 || c.asks > 0 {
+				t.Errorf("%v: 20 s of 50 keys took %+v; want %+v a key at most", sharing, c, most)
+			}
+			time.Sleep(time.Minute)
+			l.count()
+			time.Sleep(time.Minute)
+			if c := l.count(); c.all() > 0 {
+				t.Errorf("%v: keys that nobody calls took %+v", sharing, c)
+			}
+		})
+	}
+}
+
 // TestKeysOnRedis is a fleet on a real server: a key opens for all replicas, whatever
 // bytes it has, another does not, and it recovers.
 func TestKeysOnRedis(t *testing.T) {

@@ -29,14 +29,11 @@ func (s *breakerStep) enter(w *walk, f *frame) bool {
 }
 
 func (s *breakerStep) acquire(w *walk, f *frame) (fleet.Permit, error) {
-	switch {
-	case s.keyed == nil:
-		return s.breaker.AcquireWithin(w.ctx, &w.budget)
-	case !w.addressed:
-		return s.keyed.AcquireWithin(w.ctx, "", &w.budget)
-	default:
-		return s.keyed.AcquireWithin(w.ctx, f.key, &w.budget)
+	budget := &w.budget
+	if s.keyed != nil {
+		return s.keyed.AcquireWithin(w.ctx, f.key, budget)
 	}
+	return s.breaker.AcquireWithin(w.ctx, budget)
 }
 
 func (s *breakerStep) leave(w *walk, f *frame) {
