@@ -15,7 +15,7 @@ var (
 	ErrCircuitOpen      = errors.New("circuit open")
 	ErrRateLimited      = errors.New("rate limited")
 	ErrCostTooHigh      = errors.New("cost above burst") // no wait would help
-	ErrKeyMissing       = errors.New("key missing")      // a keyed limit was called without its key
+	ErrKeyMissing       = errors.New("key missing")      // a keyed limit or breaker was called without its key
 	ErrBulkheadFull     = errors.New("bulkhead full")
 	ErrStoreUnavailable = errors.New("store unavailable") // it could not decide
 	ErrStoreConfig      = errors.New("store misconfigured")

@@ -1,11 +1,13 @@
 package fleet_test
 
 import (
+	"errors"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/fleet"
 )
 
 var shareEvents = []domain.EventKind{domain.EventShareExceeded, domain.EventShareRestored}
@@ -125,6 +127,27 @@ func TestCommonTroubleEnds(t *testing.T) {
 		}
 		if took := time.Since(start); took > 30*time.Second {
 			t.Errorf("it took %v", took)
+		}
+	})
+}
+
+// What an operator opened stays shut, however many keys are open.
+func TestOperatorsAreObeyedBeyondTheShare(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := joinKeyed(t, domain.CircuitBreaker{MaxOpenShare: 0.5, FailureThreshold: 1, RecoveryTimeout: 10 * time.Second})
+		r.call(domain.Failure, "a", "b")
+		time.Sleep(time.Second)
+		_, err := r.breaker.RefusedBy(domain.ScopeOperator, "a")
+		if after, _ := domain.RetryAfter(err); !errors.Is(err, domain.ErrCircuitOpen) || after != time.Hour {
+			t.Errorf("shut by an operator: %v; want it refused as long as that says", err)
+		}
+		p, err := r.breaker.RefusedBy(domain.ScopeReplica, "a")
+		if err != nil || p == (fleet.Permit{}) {
+			t.Errorf("shut by its own layer: %v; want it let through", err)
+		}
+		p.Report(domain.Ignored)
+		if kept := fleet.Kept(r.replica); kept["calls out"] != 0 {
+			t.Errorf("%d calls are out", kept["calls out"])
 		}
 	})
 }

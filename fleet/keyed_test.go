@@ -1,8 +1,10 @@
 package fleet_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -11,6 +13,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/fleet"
+	"github.com/holdfast-go/holdfast/internal/leaktest"
 	"github.com/holdfast-go/holdfast/store/memory"
 )
 
@@ -41,6 +44,41 @@ func TestKeysAreIsolated(t *testing.T) {
 			t.Errorf("a look at it says %+v", k)
 		}
 		r.wantKeys(len(keys), len(keys)-1)
+	})
+}
+
+// The log says which key, and warns where keys are too many.
+func TestKeysAreLogged(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		leaktest.Check(t)
+		var log bytes.Buffer
+		r, err := fleet.Join(port.Stores{}, fleet.Config{ID: "r1", Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if err != nil {
+			t.Fatal(err)
+		}
+		k, err := r.KeyedBreaker(domain.CircuitBreaker{Name: "cells", Keyed: true, MaxKeys: 1, FailureThreshold: 1})
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, key := range []string{"a b", "c"} {
+			p, err := k.Acquire(t.Context(), key)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.Report(domain.Failure)
+		}
+		synctest.Wait()
+		if err := r.Close(t.Context()); err != nil {
+			t.Error(err)
+		}
+		for _, want := range []string{
+			`level=INFO msg="holdfast: breaker" replica=r1 name=cells key="a b" from=closed to=open`,
+			`level=WARN msg="holdfast: keys full" replica=r1 name=cells reason=`,
+		} {
+			if !strings.Contains(log.String(), want) {
+				t.Errorf("the log is\n%swant a line with %s", log.String(), want)
+			}
+		}
 	})
 }
 

@@ -38,6 +38,7 @@ func breakerKeyBugs() []mutant {
 		{"keys: those without a breaker are told of at each call", keyed, `(before != 0 && now-before < int64(quietFor))`, `false`, by},
 		{"keys: a missing one is one for all", keyed, `if key == "" || k.replica`, `if k.replica`, by},
 		{"keys: too many are open, and they refuse all the same", keyed, ` && k.exceeded.Load() {`, ` && false {`, by},
+		{"keys: what an operator opened lets calls through", keyed, `open.Scope != domain.ScopeOperator && `, ``, by},
 		{
 			"keys: a half-open fleet lets calls through beside its probes", keyed,
 			`(b.fleet.state != domain.StateOpen || now >= b.fleet.until)`, `false`, by,
