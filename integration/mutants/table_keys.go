@@ -34,7 +34,10 @@ func breakerKeyBugs() []mutant {
 		{"keys: open ones that nobody calls count", seats, `		s := t.open.first
 		if s == nil || `, `		s := t.open.first
 		if s != nil || `, by},
-		{"keys: half-open ones do not count", seat, `b.local.State() != domain.StateClosed || `, `b.local.State() == domain.StateOpen || `, by},
+		{
+			"keys: half-open ones do not count", seat,
+			`b.local.State() != domain.StateClosed || `, `b.local.State() == domain.StateOpen || `, by,
+		},
 		{"keys: those without a breaker are told of at each call", keyed, `(before != 0 && now-before < int64(quietFor))`, `false`, by},
 		{"keys: a missing one is one for all", keyed, `if key == "" || k.replica`, `if k.replica`, by},
 		{"keys: too many are open, and they refuse all the same", keyed, ` && k.exceeded.Load() {`, ` && false {`, by},
@@ -50,6 +53,9 @@ func breakerKeyBugs() []mutant {
 		{"keys: a forgotten one leaves its vote", seats, `p.parts(s.breaker)`, `_ = p`, by},
 		{"keys: one that comes back is not heard", keyed, `uint64(now.Microseconds())`, `0`, by},
 		{"keys: a closed replica keeps them", replica, `k.drop()`, `_ = k`, by},
-		{"keys: what is said to all misses breakers", "orchestrator/step.go", `s.limit != nil || s.keyed()`, `s.limit != nil`, []string{"./orchestrator"}},
+		{
+			"keys: what is said to all misses breakers", "orchestrator/step.go",
+			`s.limit != nil || s.keyed()`, `s.limit != nil`, []string{"./orchestrator"},
+		},
 	}
 }
