@@ -196,14 +196,14 @@ func TestAKeyThatComesBackIsHeard(t *testing.T) {
 		_, stores = spied(stores, true)
 		p := domain.CircuitBreaker{Sharing: domain.ShareQuorum, MaxKeys: 1}
 		rigs := keyedFleet(t, 2, stores, p, "a")
-		for _, r := range rigs {
-			for range 20 { // many reports
+		for range 20 { // many reports
+			for _, r := range rigs {
 				r.call(domain.Success, "a")
-				time.Sleep(3 * time.Second)
 			}
+			time.Sleep(3 * time.Second)
 		}
+		time.Sleep(12 * time.Second)
 		for _, r := range rigs {
-			time.Sleep(12 * time.Second)
 			r.call(domain.Success, "b")
 			r.wantState("none", "a")
 		}
