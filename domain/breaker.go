@@ -113,9 +113,12 @@ type CircuitBreaker struct {
 	// Window all the same. Must not be below MinCalls. Defaults to off.
 	CountWindow int
 	// RecoveryTimeout is how long it stays open before the first probe; each
-	// reopening doubles it. Defaults to 30 s.
+	// reopening doubles it. Where nothing is shared it is up to a tenth longer, by
+	// chance each time, so that replicas do not all probe at once; and where the
+	// dependency asked to be left alone for longer ([MarkRetryAfter]), it is as long
+	// as that. Defaults to 30 s.
 	RecoveryTimeout time.Duration
-	// MaxRecoveryTimeout bounds that growth. Defaults to 5 min, or
+	// MaxRecoveryTimeout bounds that growth, and what the dependency asks for. Defaults to 5 min, or
 	// RecoveryTimeout if that is longer.
 	MaxRecoveryTimeout time.Duration
 	// SuccessThreshold is how many successful probes close it. Defaults to 2.

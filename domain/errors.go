@@ -119,6 +119,7 @@ type CircuitOpenError struct {
 	Key        string        // of a keyed breaker, as the caller gave it
 	Scope      Scope         // whose layer refused: this replica, the fleet or an operator
 	RetryAfter time.Duration // when a call may next be let through; 0 when not known
+	Reason     string        // an operator's
 }
 
 func (e *CircuitOpenError) Error() string {
@@ -126,7 +127,11 @@ func (e *CircuitOpenError) Error() string {
 	if e.Key != "" {
 		text += fmt.Sprintf(" for key %q", e.Key)
 	}
-	return fmt.Sprintf("%s (%s), retry after %s", text, e.Scope, e.RetryAfter)
+	scope := e.Scope.String()
+	if e.Reason != "" {
+		scope += ": " + e.Reason
+	}
+	return fmt.Sprintf("%s (%s), retry after %s", text, scope, e.RetryAfter)
 }
 
 // Is reports whether target is ErrCircuitOpen.

@@ -26,6 +26,9 @@ const (
 	// EventBudgetEmpty: the retry budget Name is used up, and retries stop. It is
 	// told again when there was enough in it for a minute.
 	EventBudgetEmpty
+	// EventOverride: an operator's override of breaker Name begins, for RetryAfter,
+	// with its Force, By and Reason; or with ForceNone it is over.
+	EventOverride
 	// EventShareExceeded: of the keyed breaker Name, more keys than its MaxOpenShare
 	// are open here. Open ones let probes through until EventShareRestored.
 	EventShareExceeded
@@ -55,6 +58,8 @@ func (k EventKind) String() string {
 		return "state lost"
 	case EventBudgetEmpty:
 		return "retry budget empty"
+	case EventOverride:
+		return "override"
 	case EventShareExceeded:
 		return "open share exceeded"
 	case EventShareRestored:
@@ -78,4 +83,6 @@ type Event struct {
 	Epoch      uint64
 	RetryAfter time.Duration // how long an open breaker stays so, as far as known
 	Reason     string
+	Force      Force  // of an override
+	By         string // who ordered it
 }

@@ -87,6 +87,7 @@ func (r *Replica) breakerLocked(id port.ID, p domain.CircuitBreaker, rules break
 	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
 	b.slowAfter.Store(int64(b.local.SlowAfter()))
+	b.stagger()
 	b.regate()
 	return b
 }
@@ -130,7 +131,7 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 
 // Acquire asks for one call. Its error matches exactly one of
 // [domain.ErrCircuitOpen] (a [*domain.CircuitOpenError] says whose layer refused
-// and for how long), [domain.ErrClosed], or the cause of ctx. The Permit must be
+// and for how long, or that an operator did), [domain.ErrClosed], or the cause of ctx. The Permit must be
 // reported once the call has ended, whatever came of it.
 func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	return b.AcquireWithin(ctx, nil)
@@ -168,9 +169,9 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 	}
 	p, ask, err := b.admit(budget)
 	if ask != nil {
-		return b.askProbe(ctx, budget, ask)
+		p, err = b.askProbe(ctx, budget, ask)
 	}
-	return p, err
+	return b.lenient(p, err)
 }
 
 // ended says why a call that waited must not go on: its caller left, or the
@@ -191,6 +192,9 @@ func (b *Breaker) admit(budget *Budget) (Permit, *question, error) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
+	if p, obeyed, err := b.obey(now); obeyed {
+		return p, nil, err
+	}
 	if !b.fleet.closed() && !b.shard.health.Up() && now >= b.fleet.until {
 		b.detach(now)
 	}
@@ -239,14 +243,30 @@ func (b *Breaker) tellState(now time.Duration) {
 			Scope: domain.ScopeReplica, Epoch: b.local.Epoch(), RetryAfter: b.local.RetryAfter(now),
 		})
 		b.report.state = state
+		if state == domain.StateOpen {
+			b.stagger()
+		}
 	}
 }
+
+// stagger draws by how much the next trip of the local layer is longer: where nothing is
+// shared, replicas that tripped together would all probe at once. It requires that
+// b.mu is held.
+func (b *Breaker) stagger() {
+	if b.pulse == nil {
+		b.local.Stagger(int64(b.replica.jitter(staggerMille)))
+	}
+}
+
+// staggerMille bounds it: a tenth.
+const staggerMille = 101
 
 // regate opens or shuts the way without a lock. It requires that b.mu is held.
 func (b *Breaker) regate() {
 	var epoch uint64
 	fresh := b.pulse == nil || b.fleet.fresh
-	if fresh && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
+	itself := b.fleet.order.force == domain.ForceNone
+	if fresh && itself && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
 		epoch = b.local.Epoch()
 	}
 	if b.gate.Load() != epoch {
@@ -265,6 +285,7 @@ type Status struct {
 	Calls        int64         // in this replica's window, that the dependency answered for
 	Failures     int64         // of those
 	Slow         int64         // of those calls, too
+	Override     domain.Override
 }
 
 // Status reads the breaker and changes nothing.
@@ -280,6 +301,13 @@ func (b *Breaker) Status() Status {
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
 	if s.Fleet > s.Local && !b.fleet.closed() {
 		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.mayAskAt()-now, 0)
+	}
+	switch s.Override = b.override(now); s.Override.Force {
+	case domain.ForceNone:
+	case domain.ForceOpen:
+		s.State, s.Scope, s.RetryAfter = domain.StateOpen, domain.ScopeOperator, s.Override.For
+	default:
+		s.State, s.Scope, s.RetryAfter = domain.StateClosed, domain.ScopeOperator, 0
 	}
 	return s
 }

@@ -418,7 +418,7 @@ func (w *world) node(p domain.CircuitBreaker) *node {
 func (w *world) nodeWith(p domain.CircuitBreaker, c fleet.Config) *node {
 	w.tb.Helper()
 	l := &line{world: w}
-	n := w.nodeOn(port.Stores{Breakers: l, Views: l}, p, c)
+	n := w.nodeOn(port.Stores{Breakers: l, Views: l, Operator: ordering{l}}, p, c)
 	n.line = l
 	return n
 }

@@ -4,7 +4,9 @@ import (
 	crand "crypto/rand"
 	"encoding/hex"
 	"math/rand/v2"
+	"strings"
 	"time"
+	"unicode"
 )
 
 // A clock reads the time since it was made, by the monotonic clock: this is the
@@ -29,6 +31,24 @@ func newIncarnation() string {
 	var id [8]byte
 	_, _ = crand.Read(id[:]) // never fails
 	return hex.EncodeToString(id[:])
+}
+
+// longestID is how much of a replica's ID is in its incarnation.
+const longestID = 40
+
+// incarnationOf names one start of a process of that ID, so that operators see who it
+// is: a name by domain.ValidateName, unlike any other.
+func incarnationOf(id string) string {
+	plain := strings.Map(func(r rune) rune {
+		if r < 128 && (r == '.' || r == '_' || r == '-' || unicode.IsLetter(r) || unicode.IsDigit(r)) {
+			return r
+		}
+		return '-'
+	}, id)
+	if plain == "" {
+		return newIncarnation()
+	}
+	return plain[:min(len(plain), longestID)] + "-" + newIncarnation()
 }
 
 // chance is where a replica's random numbers come from, unless a test replays

@@ -23,9 +23,10 @@ type Config struct {
 	// seen, for limits with OutageLocalShare. Defaults to not known: such a
 	// limit is then closed until the store was seen once.
 	ExpectedReplicas int
-	// ID is this replica's name in logs and events. Defaults to a random one.
-	// Shared state never depends on it: each start of a process is a new
-	// incarnation.
+	// ID is this replica's name in logs and events, and in what operators see of the
+	// fleet (there its first 40 bytes, with '-' for what is no ASCII letter, digit,
+	// '.', '_' or '-'). Defaults to a random one. Shared state never depends on it:
+	// each start of a process is a new incarnation.
 	ID string
 	// Logger gets one line at each edge, never one per call. Defaults to
 	// discarding them.

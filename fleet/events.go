@@ -82,7 +82,7 @@ func logEvent(log *slog.Logger, e domain.Event) {
 	defer func() { _ = recover() }() // of a handler: there is nobody left to tell
 	level := slog.LevelInfo
 	switch e.Kind {
-	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventShareExceeded, domain.EventKeysFull:
+	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventOverride, domain.EventShareExceeded, domain.EventKeysFull:
 		level = slog.LevelWarn
 	case domain.EventStoreConfig:
 		level = slog.LevelError
@@ -98,6 +98,9 @@ func logEvent(log *slog.Logger, e domain.Event) {
 	if e.Kind == domain.EventBreaker {
 		line = append(line, slog.String("from", e.From.String()), slog.String("to", e.To.String()),
 			slog.String("scope", e.Scope.String()), slog.Duration("retry_after", e.RetryAfter))
+	}
+	if e.Kind == domain.EventOverride {
+		line = append(line, slog.String("force", e.Force.String()), slog.String("by", e.By), slog.Duration("lasting", e.RetryAfter))
 	}
 	if e.Epoch != 0 {
 		line = append(line, slog.Uint64("epoch", e.Epoch))

@@ -155,8 +155,11 @@ func (k *KeyedBreaker) AcquireWithin(ctx context.Context, key string, budget *Bu
 		return Permit{}, k.unseated(key)
 	}
 	p, err := s.breaker.AcquireWithin(ctx, budget)
-	if err != nil {
+	switch {
+	case err != nil:
 		return k.refused(s, err)
+	case p.pass == nil: // nobody will report it: an operator lets all calls pass
+		s.leave(k.replica.clock.now())
 	}
 	return p, nil
 }

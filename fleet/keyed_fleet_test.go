@@ -13,6 +13,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/holdfast-go/holdfast/domain"
+	"github.com/holdfast-go/holdfast/domain/breaker"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/fleet"
 	"github.com/holdfast-go/holdfast/internal/leaktest"
@@ -332,6 +333,42 @@ func TestBackgroundLoadOfKeys(t *testing.T) {
 			}
 		})
 	}
+}
+
+// An operator's order is for one key, and calls that it lets pass keep no place.
+func TestOrdersForKeys(t *testing.T) {
+	onEachStore(t, func(t *testing.T, stores port.Stores) {
+		rigs := keyedFleet(t, 2, stores, domain.CircuitBreaker{Sharing: domain.ShareQuorum}, "a", "b")
+		order := func(force domain.Force) {
+			out := make([]port.OrderReply, 1)
+			stores.Operator.Order(t.Context(), []port.Order{{
+				Breaker: port.ID{Name: "cells", Key: "a"},
+				Order:   breaker.Order{Force: force, ForMicro: time.Hour.Microseconds(), By: "ops", Reason: "drill"},
+			}}, out)
+			if out[0].Err != nil {
+				t.Fatal(out[0].Err)
+			}
+			time.Sleep(time.Second)
+			synctest.Wait()
+		}
+		order(domain.ForceOpen)
+		for i, r := range rigs {
+			open, is := errors.AsType[*domain.CircuitOpenError](r.try("a", domain.Success))
+			if !is || open.Scope != domain.ScopeOperator || open.Key != "a" || open.Reason != "drill" {
+				t.Errorf("replica %d: forced open: %+v", i, open)
+			}
+			r.call(domain.Success, "b")
+		}
+		for _, force := range []domain.Force{domain.ForceDisabled, domain.ForceClosed, domain.ForceMetricsOnly} {
+			order(force)
+			for i, r := range rigs {
+				r.call(domain.Failure, "a", "a", "a", "a", "a", "a", "a")
+				if kept := fleet.Kept(r.replica); kept["calls out"] != 0 {
+					t.Errorf("replica %d, %v: %d calls are out", i, force, kept["calls out"])
+				}
+			}
+		}
+	})
 }
 
 // TestKeysOnRedis is a fleet on a real server: a key opens for all replicas, whatever

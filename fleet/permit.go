@@ -75,7 +75,12 @@ func (p Permit) Lease() (time.Duration, bool) {
 
 // Report says what came of the call. One whose breaker has changed state since
 // Acquire counts for nothing.
-func (p Permit) Report(o domain.Outcome) {
+func (p Permit) Report(o domain.Outcome) { p.ReportAfter(o, 0) }
+
+// ReportAfter is Report of a call whose dependency asked to be left alone for so long,
+// as by a Retry-After: if this failure opens the breaker, it stays open at least as
+// long, up to MaxRecoveryTimeout. Of any other outcome the wait says nothing.
+func (p Permit) ReportAfter(o domain.Outcome, wait time.Duration) {
 	if p.pass == nil || !p.pass.turn.CompareAndSwap(p.turn, p.turn+1) {
 		return
 	}
@@ -85,14 +90,18 @@ func (p Permit) Report(o domain.Outcome) {
 		p.pass.probe.Store(nil)
 	}
 	passes.Put(p.pass)
-	now := b.settle(ticket, probe, o, began)
+	if o != domain.Failure {
+		wait = 0
+	}
+	now := b.settle(ticket, probe, o, began, wait)
 	if b.seat != nil {
 		b.seat.leave(now)
 	}
 }
 
-// settle counts the outcome of a call that began then, and returns what time it is.
-func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began time.Duration) time.Duration {
+// settle counts the outcome of a call that began then, and after which the dependency
+// asked to be left alone for wait. It returns what time it is.
+func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began, wait time.Duration) time.Duration {
 	if !b.used.Load() {
 		b.used.Store(true)
 	}
@@ -104,10 +113,11 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, 
 		if o == domain.Success && b.local.IsSlow(took) {
 			o = domain.Failure
 		}
-		b.settleProbe(now, *probe, o)
+		b.settleProbe(now, *probe, o, wait)
 	}
 	if probe == nil || t.IsProbe() { // while the fleet is not closed, results feed the fleet only
-		b.local.Settle(now, t, o, took)
+		b.local.LeaveAlone(now, wait)
+		b.count(now, t, o, took)
 		b.report.changed = b.report.changed || o != domain.Ignored
 	}
 	quiet := b.local.State() == domain.StateClosed && b.report.state == domain.StateClosed && b.report.opinion == wellMeant

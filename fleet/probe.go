@@ -195,15 +195,16 @@ func (b *Breaker) giveUp(grant fleetProbe) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.settleProbe(now, grant, domain.Ignored)
+	b.settleProbe(now, grant, domain.Ignored, 0)
 }
 
 // settleProbe sends a probe's result. It requires that b.mu is held.
-func (b *Breaker) settleProbe(now time.Duration, p fleetProbe, o domain.Outcome) {
+func (b *Breaker) settleProbe(now time.Duration, p fleetProbe, o domain.Outcome, wait time.Duration) {
 	if p.epoch == b.fleet.epoch {
 		b.endedProbe(now, o)
 	}
 	ask := b.settlement(p, o)
+	ask.AloneMicro = wait.Microseconds()
 	if b.replica.spawn(func(ctx context.Context) { b.sendSettle(ctx, ask, p.epoch) }) {
 		b.probe.held = slices.DeleteFunc(b.probe.held, func(h fleetProbe) bool { return h.token == p.token })
 	}

@@ -66,7 +66,7 @@ func (b *Breaker) opinion(e breaker.Evidence) opinion {
 // tellOpinion lets the fleet know at once when this replica's opinion has
 // changed. It requires that b.mu is held.
 func (b *Breaker) tellOpinion(now time.Duration) {
-	if b.pulse == nil || !b.fleet.closed() {
+	if b.pulse == nil || !b.fleet.closed() || b.mute() {
 		return
 	}
 	mine, told := b.opinion(b.local.Evidence(now)), b.report.opinion
@@ -135,6 +135,8 @@ type round struct {
 	reporters, readers []*Breaker
 	reports            []port.Report
 	reads              []port.ID
+	bringers           []*Breaker
+	orders             []port.Order
 }
 
 // beat sends what is due.
@@ -148,7 +150,7 @@ func (p *pulse) beat(ctx context.Context, refresh bool) {
 	for _, b := range p.all() {
 		b.join(now, refresh, &r)
 	}
-	if len(r.reporters)+len(r.readers) > 0 {
+	if len(r.reporters)+len(r.readers)+len(r.bringers) > 0 {
 		p.send(ctx, &r)
 	}
 	p.part(ctx)
@@ -177,12 +179,17 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 	}
 	if refresh {
 		b.report.flips = 0
+		b.forced(now) // an end is noticed without calls, too
+		b.regate()
+	}
+	if b.fleet.order.bring {
+		r.bringers, r.orders = append(r.bringers, b), append(r.orders, b.brought(now))
 	}
 	report := b.report.urgent || (refresh && b.due(now))
-	if !report && !refresh {
+	if !report && !refresh && !b.fleet.order.behind() {
 		return
 	}
-	if !report && now-b.fleet.usedAt >= idleAfter {
+	if !report && !b.fleet.order.behind() && now-b.fleet.usedAt >= idleAfter {
 		b.fleet.fresh = false // the next call reads first
 		b.regate()
 		return
@@ -190,7 +197,9 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 	if report {
 		r.reporters = append(r.reporters, b)
 		r.reports = append(r.reports, b.nextReport(now))
-	} else {
+	}
+	if !report || b.fleet.order.behind() {
+		b.fleet.order.asked = b.fleet.order.heard
 		r.readers = append(r.readers, b)
 		r.reads = append(r.reads, b.id)
 	}
@@ -199,7 +208,7 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 // due reports whether the regular report is: a quarter of the window after the
 // last one, and only if it would say something new. It requires b.mu.
 func (b *Breaker) due(now time.Duration) bool {
-	if !b.report.changed || !b.fleet.closed() || now-b.report.at < b.policy.Window/4 {
+	if !b.report.changed || !b.fleet.closed() || b.mute() || now-b.report.at < b.policy.Window/4 {
 		return false
 	}
 	e, sent := b.local.Evidence(now), b.report.sent
@@ -226,7 +235,7 @@ func (p *pulse) send(ctx context.Context, r *round) {
 		for _, b := range r.reporters {
 			b.unsent()
 		}
-		p.shard.try(append(r.readers, r.reporters...)[0].look)
+		p.shard.try(slices.Concat(r.readers, r.reporters, r.bringers)[0].look)
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, p.replica.config.StoreTimeout)
@@ -234,6 +243,9 @@ func (p *pulse) send(ctx context.Context, r *round) {
 	var both sync.WaitGroup
 	if len(r.reports) > 0 {
 		both.Go(func() { p.report(ctx, r) })
+	}
+	if len(r.orders) > 0 {
+		both.Go(func() { p.bring(ctx, r) })
 	}
 	if len(r.reads) > 0 {
 		p.read(ctx, r)

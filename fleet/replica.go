@@ -68,7 +68,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		config:      config,
 		random:      rand.New(config.random),
 		clock:       newClock(),
-		incarnation: newIncarnation(),
+		incarnation: incarnationOf(c.ID),
 		ctx:         ctx,
 		cancel:      cancel,
 		limiters:    make(map[string]*Limiter),

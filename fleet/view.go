@@ -23,6 +23,7 @@ type fleetView struct {
 	usedAt   time.Duration // as far as the pulse saw
 	detached bool          // open ran out while the store was out of reach: the local layer decides
 	foreign  bool
+	order    heldOrder // an operator's
 }
 
 func (v *fleetView) closed() bool { return v.state == domain.StateClosed || v.detached }
@@ -92,18 +93,22 @@ func (b *Breaker) take(v port.View) {
 	defer b.unlock(now)
 	known := b.fleet.epoch
 	b.takeLocked(now, v)
+	if v.Err == nil {
+		b.learn(now, v.Order)
+	}
 	b.leaseFree(now, v, known)
 }
 
 // pushed brings the copy up to a view that was published. At the beginning of
 // half-open each replica asks once: the fleet waits for those with traffic.
 func (b *Breaker) pushed(v port.View) {
-	if v.Epoch == 0 {
-		return // garbage: nothing of the kind is published
-	}
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
+	b.hear(v.Order.Serial)
+	if v.Epoch == 0 {
+		return // it was about an order alone
+	}
 	known := b.fleet.epoch
 	b.takeLocked(now, v)
 	if known < v.Epoch && v.State == domain.StateHalfOpen {
@@ -136,6 +141,7 @@ func (b *Breaker) replyLocked(now time.Duration, v port.View) {
 		})
 	}
 	b.fleet.foreign = v.Foreign
+	b.hear(v.Order.Serial)
 	b.takeLocked(now, v)
 }
 

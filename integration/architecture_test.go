@@ -30,6 +30,7 @@ func architecture() []rule {
 		{".", nil}, // the landing page of the docs
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
+		{"operate", []string{"std", "./domain/..."}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
 

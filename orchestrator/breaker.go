@@ -38,7 +38,8 @@ func (s *breakerStep) acquire(w *walk, f *frame) (fleet.Permit, error) {
 
 func (s *breakerStep) leave(w *walk, f *frame) {
 	w.liftTime(f)
-	f.permit.Report(w.outcome(s.classify, f.runsBefore))
+	wait, _ := domain.RetryAfter(w.err)
+	f.permit.ReportAfter(w.outcome(s.classify, f.runsBefore), wait)
 }
 
 // outcome reads w.err, for whoever is being left and had been entered when the

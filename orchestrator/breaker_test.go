@@ -67,7 +67,7 @@ func TestCase20InnerRefusalReturnsTheProbe(t *testing.T) {
 				if s := findBreaker(t, o, "g").Status(); s.State != hold.StateOpen {
 					t.Fatalf("it is %s", s.State)
 				}
-				time.Sleep(recovery)
+				time.Sleep(recovery + recovery/10) // where nothing is shared it is a little longer
 				for range 5 {
 					_, err := orchestrator.Do(t.Context(), g, fn.call)
 					wantIs(t, err, hold.ErrRateLimited)
@@ -478,4 +478,32 @@ func TestProbeEndsWithItsLease(t *testing.T) {
 			t.Errorf("the probe took %s; its lease is 4s", got)
 		}
 	})
+}
+
+// TestCase26RetryAfterOfTheDependency: the breaker stays open as long as the dependency
+// asked by its last failure, in the replica's own layer and in the fleet's.
+func TestCase26RetryAfterOfTheDependency(t *testing.T) {
+	for name, sharing := range map[string]hold.Sharing{"local": hold.ShareLocal, "fleet": hold.ShareAny} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				o := newOrchestrator(t, orchestrator.Config{})
+				g := newGuard(t, o, "g", hold.CircuitBreaker{FailureThreshold: 2, Sharing: sharing})
+				fn := failing(errBackend, hold.MarkRetryAfter(errBackend, 2*time.Minute), nil)
+				for range 2 {
+					_, err := orchestrator.Do(t.Context(), g, fn.call)
+					wantIs(t, err, errBackend)
+				}
+				time.Sleep(time.Second) // for the fleet to hear
+				for range 118 {
+					_, err := orchestrator.Do(t.Context(), g, fn.call)
+					wantIs(t, err, hold.ErrCircuitOpen)
+					time.Sleep(time.Second)
+				}
+				time.Sleep(2 * time.Second)
+				if _, err := orchestrator.Do(t.Context(), g, fn.call); err != nil {
+					t.Errorf("after two minutes: %v", err)
+				}
+			})
+		})
+	}
 }

@@ -1,6 +1,9 @@
-// Command holdfast shows what the library does: `holdfast demo` runs a fleet of
-// processes that share one limit and one breaker through an outage, and says
-// whether the promises were kept.
+// Command holdfast shows what the library does, and serves those who run a fleet.
+//
+// `holdfast demo` runs a fleet of processes that share one limit and one breaker
+// through an outage, and says whether the promises were kept. status, explain, events
+// and watch show how the breakers of a fleet are and why; override and reset decide
+// for them.
 //
 //	go install github.com/holdfast-go/holdfast/cmd/holdfast@latest
 package main
@@ -11,8 +14,10 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"os/user"
 	"syscall"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/console"
 	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/demo"
 )
 
@@ -45,9 +50,31 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 	case demo.ReplicaCommand: // the demo starts itself again
 		return demo.Replica(in, out)
 	default:
-		fmt.Fprintf(errs, "holdfast: %q is not a command; see holdfast help\n", name)
-		return exitMisuse
+		return runConsole(name, rest, out, errs)
 	}
+}
+
+// runConsole is the commands of those who run a fleet.
+func runConsole(name string, args []string, out, errs io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	defer stop()
+	exit, known := console.Run(ctx, name, args, console.Surround{Out: out, Errs: errs, Getenv: os.Getenv, Actor: actor()})
+	if !known {
+		fmt.Fprintf(errs, "holdfast: %q is not a command; see holdfast help\n", name)
+	}
+	return exit
+}
+
+// actor is who gives orders: the user, at this machine.
+func actor() string {
+	who := "somebody"
+	if u, err := user.Current(); err == nil && u.Username != "" {
+		who = u.Username
+	}
+	if host, err := os.Hostname(); err == nil {
+		who += "@" + host
+	}
+	return who
 }
 
 func help(out io.Writer) int {
@@ -57,7 +84,12 @@ func help(out io.Writer) int {
   holdfast version   what this is
   holdfast help      this
 
-holdfast demo -h lists the flags of the demo.
+For those who run a fleet, over its Redis:
+
+`)
+	console.Help(out)
+	fmt.Fprint(out, `
+-h after a command lists its flags.
 `)
 	return exitOK
 }

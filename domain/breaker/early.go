@@ -31,7 +31,7 @@ func (l *Local) RestEarly(now time.Duration) { l.restUntil = now + l.recovery/ea
 // AdmitEarly asks for one call although Admit, or the fleet, refused it, because too
 // many breakers are open at once to be believed. At most as many such calls are out as
 // there may be probes, half-open ones among them; each keeps its place for no longer
-// than a probe. When ok is false, retryAfter is when asking again is useful; 0 when
+// than a probe, and none is while the dependency asked to be left alone. When ok is false, retryAfter is when asking again is useful; 0 when
 // that is not known.
 //
 // One that succeeds in an open breaker is its first good probe, and makes it half-open
@@ -39,8 +39,8 @@ func (l *Local) RestEarly(now time.Duration) { l.restUntil = now + l.recovery/ea
 // nothing. One that fails keeps others from following for a while, and neither counts
 // nor lengthens the time.
 func (l *Local) AdmitEarly(now time.Duration) (t Ticket, ok bool, retryAfter time.Duration) {
-	if l.state != domain.StateHalfOpen && now < l.restUntil {
-		return Ticket{}, false, l.restUntil - now
+	if rest := max(l.restUntil, l.alone); l.state != domain.StateHalfOpen && now < rest {
+		return Ticket{}, false, rest - now
 	}
 	t, ok, retryAfter = l.admitProbe(now)
 	t.epoch = 0

@@ -222,3 +222,16 @@ func TestEarlyEvidence(t *testing.T) {
 		t.Errorf("own trouble is an opinion: %+v", e)
 	}
 }
+
+// A dependency that asked to be left alone is, however many are open.
+func TestEarlyCallsLeaveAlone(t *testing.T) {
+	t.Parallel()
+	b := newTripped(t, domain.CircuitBreaker{})
+	b.now = time.Second
+	call := b.early()
+	b.LeaveAlone(b.now, 5*time.Second)
+	b.Settle(b.now, call, domain.Failure, 0)
+	b.refuseEarly(5 * time.Second)
+	b.now = 6 * time.Second
+	b.early()
+}

@@ -32,6 +32,7 @@ type Fleet struct {
 	atMicro      int64 // when the state began
 	forMicro     int64 // how long it lasts: open, or half-open at most
 	growth       int64 // reopenings in a row
+	aloneUntil   int64 // until when the dependency asked to be left alone; 0 = it did not
 
 	votes                     map[string]vote // closed: what each replica saw
 	sweptAt                   int64
@@ -41,6 +42,9 @@ type Fleet struct {
 	asked, good, failed int64           // how many of each
 	succeeded           int64           // probes
 	leases              []lease
+
+	order   standing // an operator's last order; it outlives every epoch
+	records []Record // what happened, the oldest first
 }
 
 type vote struct {
@@ -49,6 +53,8 @@ type vote struct {
 	weight   int64
 	atMicro  int64
 	forMicro int64
+	calls    int64
+	failures int64
 }
 
 type lease struct {
@@ -70,6 +76,8 @@ type Evidence struct {
 	Bad      bool
 	ForMicro int64 // how long it may count
 	Leaving  bool  // the replica withdraws
+
+	AloneMicro int64 // for how long the dependency asked to be left alone; 0 = it did not
 }
 
 // A View is what a Fleet says to a replica.
@@ -79,7 +87,8 @@ type View struct {
 	ForMicro int64 // open: the rest of it; half-open: until a lease may be free
 	Fresh    bool  // the epoch began with nothing before it: to a replica that knew an earlier one, its state was lost
 	Foreign  bool  // other rules than the replica's are in force
-	Ahead    bool  // refused: the replica claims to know an epoch of a later day; the rest is zero
+	Ahead    bool  // refused: the replica claims to know an epoch, or an order, of a later day; the rest is zero
+	Order    Order // an operator's last; to those who tell or ask, its serial only
 }
 
 // Report takes one replica's evidence and opens the fleet when at least
@@ -89,12 +98,12 @@ type View struct {
 func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool) {
 	if f.epoch == noEpoch && e.Known == noEpoch {
 		if e.Leaving {
-			return View{}, false
+			return f.absent(), false
 		}
 		f.begin(r, uint64(nowMicro), nowMicro)
 		e.Known = f.epoch
 	}
-	moved, ahead := f.enter(nowMicro, r, e.Known)
+	moved, ahead := f.enter(nowMicro, r, e.Replica, e.Known)
 	if ahead {
 		return View{Ahead: true}, false
 	}
@@ -105,7 +114,7 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 		f.sweep(nowMicro)
 	}
 	if f.reached() {
-		f.turn(domain.StateOpen, nowMicro, f.rules.recovery(0))
+		f.turnBy(e.Replica, domain.StateOpen, nowMicro, f.recovery(nowMicro, 0))
 		moved = true
 	}
 	return f.view(nowMicro, r), moved
@@ -116,6 +125,7 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 func (f *Fleet) Clone() *Fleet {
 	c := *f
 	c.votes, c.seen, c.leases = copied(f.votes), copied(f.seen), slices.Clone(f.leases)
+	c.records = slices.Clone(f.records)
 	return &c
 }
 
@@ -132,19 +142,20 @@ func copied[V any](m map[string]V) map[string]V {
 
 // begin makes a fresh closed breaker.
 func (f *Fleet) begin(r Rules, epoch uint64, nowMicro int64) {
-	*f = Fleet{rules: r, epoch: epoch, fresh: true, atMicro: nowMicro, sweptAt: nowMicro}
+	*f = Fleet{rules: r, epoch: epoch, fresh: true, atMicro: nowMicro, sweptAt: nowMicro, order: f.order, records: f.records}
 }
 
 // enter settles what the caller knows against what is there. To know an epoch
 // that is not here yet means that the state was lost: a fresh one begins, with
 // an epoch above all that were known; unless the caller cannot be believed.
 // Then it settles whose rules decide.
-func (f *Fleet) enter(nowMicro int64, r Rules, known uint64) (moved, ahead bool) {
+func (f *Fleet) enter(nowMicro int64, r Rules, replica string, known uint64) (moved, ahead bool) {
 	if known > f.epoch {
 		if known > uint64(nowMicro)+aheadMicro {
 			return false, true
 		}
 		f.begin(r, max(uint64(nowMicro), known+1), nowMicro)
+		f.log(Record{AtMicro: nowMicro, Kind: RecordTurn, Epoch: f.epoch, Lost: true, Replica: replica})
 		return true, false
 	}
 	f.rebase(nowMicro)
@@ -158,6 +169,7 @@ func (f *Fleet) rebase(nowMicro int64) {
 	f.atMicro = min(f.atMicro, nowMicro)
 	f.sweptAt = min(f.sweptAt, nowMicro)
 	f.challengedAt = min(f.challengedAt, nowMicro)
+	f.order.atMicro = min(f.order.atMicro, nowMicro)
 	for i := range f.leases {
 		f.leases[i].atMicro = min(f.leases[i].atMicro, nowMicro)
 	}
@@ -194,9 +206,15 @@ func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
 		f.votes = make(map[string]vote)
 	}
 	weight, lasts := min(max(e.Weight, 0), fullWeight), min(max(e.ForMicro, 0), longestMicro)
-	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts}
+	if e.Bad {
+		f.leaveAlone(nowMicro, e.AloneMicro)
+	}
+	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, e.Calls, e.Failures}
 	f.votes[e.Replica] = now
 	f.tell(now, 1)
+	if now.bad != old.bad {
+		f.log(Record{AtMicro: nowMicro, Kind: RecordVote, Epoch: f.epoch, Replica: e.Replica, Bad: now.bad, Weight: weight})
+	}
 	return true
 }
 
@@ -207,6 +225,19 @@ func (f *Fleet) tell(v vote, sign int64) {
 		f.bad += sign
 		f.badWeight += sign * v.weight
 	}
+}
+
+// leaveAlone notes for how long the dependency asked to be left alone.
+func (f *Fleet) leaveAlone(nowMicro, forMicro int64) {
+	if forMicro > 0 {
+		f.aloneUntil = max(f.aloneUntil, nowMicro+min(forMicro, longestMicro))
+	}
+}
+
+// recovery is how long it stays open after so many reopenings in a row: at least as
+// long as the dependency asked, and no longer than the longest.
+func (f *Fleet) recovery(nowMicro, growth int64) int64 {
+	return min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)
 }
 
 func (f *Fleet) reached() bool {
@@ -236,22 +267,34 @@ func (f *Fleet) turn(to domain.State, nowMicro, forMicro int64) {
 		rules: f.rules, challengedAt: f.challengedAt, growth: f.growth,
 		epoch: max(uint64(nowMicro), f.epoch+1), state: to,
 		atMicro: nowMicro, forMicro: forMicro, sweptAt: nowMicro,
+		order: f.order, records: f.records,
 	}
 	if to == domain.StateClosed {
 		f.growth = 0
 	}
 }
 
-// View is what the breaker says at nowMicro to one who only looks.
-func (f *Fleet) View(nowMicro int64) View {
-	if f.epoch == noEpoch {
-		return View{}
-	}
-	return f.view(nowMicro, f.rules)
+// turnBy is turn by the word of a replica.
+func (f *Fleet) turnBy(replica string, to domain.State, nowMicro, forMicro int64) {
+	f.turn(to, nowMicro, forMicro)
+	f.log(Record{AtMicro: nowMicro, Kind: RecordTurn, Epoch: f.epoch, State: to, Replica: replica})
 }
 
+// View is what the breaker says at nowMicro to one who only looks.
+func (f *Fleet) View(nowMicro int64) View {
+	v := View{}
+	if f.epoch != noEpoch {
+		v = f.view(nowMicro, f.rules)
+	}
+	v.Order = f.order.rest(nowMicro)
+	return v
+}
+
+// absent is the view of a breaker that is not there, for one who tells or asks.
+func (f *Fleet) absent() View { return View{Order: Order{Serial: f.order.Serial}} }
+
 func (f *Fleet) view(nowMicro int64, r Rules) View {
-	v := View{Epoch: f.epoch, State: f.state, Fresh: f.fresh, Foreign: r != f.rules}
+	v := View{Epoch: f.epoch, State: f.state, Fresh: f.fresh, Foreign: r != f.rules, Order: Order{Serial: f.order.Serial}}
 	switch f.state {
 	case domain.StateOpen:
 		// A start in the future is one that the clock stepped back behind.

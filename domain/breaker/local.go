@@ -19,6 +19,7 @@ type Local struct {
 	window     time.Duration
 	recovery   time.Duration
 	longest    time.Duration
+	stagger    int64 // thousandths by which the next trip is longer
 	probes     int
 	lease      time.Duration
 	successes  int
@@ -31,6 +32,7 @@ type Local struct {
 	rowOfDep  int64 // those of the dependency
 	byDep     bool  // the last trip was the dependency's fault
 	lastDep   time.Duration
+	alone     time.Duration // until when the dependency asked to be left alone
 	recent    window
 	last      lastCalls // nil: the ratios are those of recent
 	out       []probe   // half-open: leases out; else calls let through early
@@ -127,6 +129,19 @@ func (l *Local) Epoch() uint64 { return l.epoch }
 
 // ClosedTicket is what Admit gives in the closed epoch of that number.
 func ClosedTicket(epoch uint64) Ticket { return Ticket{epoch: epoch} }
+
+// LeaveAlone notes that the dependency asked, by a failure that is to be settled next, to
+// be left alone for so long: if that trips the layer, it stays open as long at least, up
+// to the longest recovery time.
+func (l *Local) LeaveAlone(now, wait time.Duration) {
+	if wait > 0 {
+		l.alone = max(l.alone, now+min(wait, l.longest))
+	}
+}
+
+// Stagger makes the next trip, and those after it, longer by so many thousandths, so that
+// layers which tripped together do not all probe at once.
+func (l *Local) Stagger(mille int64) { l.stagger = mille }
 
 // IsProbe reports whether the call was admitted while half-open.
 func (t Ticket) IsProbe() bool { return t.probe != 0 }
@@ -248,13 +263,14 @@ func (l *Local) open(now time.Duration) {
 		d *= 2
 	}
 	l.growth++
-	l.until = now + min(d, l.longest)
+	d = min(d, l.longest)
+	l.until = now + max(d+d/1000*time.Duration(l.stagger), min(l.alone-now, l.longest))
 	l.RestEarly(now)
 	l.turn(domain.StateOpen)
 }
 
 func (l *Local) close() {
-	l.growth = 0
+	l.growth, l.alone = 0, 0
 	l.recent.clear()
 	l.last.clear()
 	l.turn(domain.StateClosed)
@@ -274,6 +290,17 @@ func (l *Local) turn(to domain.State) {
 func (l *Local) Absorb() {
 	if l.state == domain.StateClosed || l.byDep {
 		l.close()
+	}
+}
+
+// Reset begins afresh: closed, with an empty window, whatever opened it.
+func (l *Local) Reset() { l.close() }
+
+// Note counts the outcome of a call that Admit let through while closed, and judges
+// nothing: an operator decides meanwhile.
+func (l *Local) Note(now time.Duration, t Ticket, o domain.Outcome, took time.Duration) {
+	if t.epoch == l.epoch && l.state == domain.StateClosed {
+		l.count(now, o, l.IsSlow(took))
 	}
 }
 
@@ -306,5 +333,8 @@ func (l *Local) Evidence(now time.Duration) Evidence {
 		e.Bad = ratioReached(l.ratioMille, 0, e.Calls, e.Failures) || ratioReached(l.slowMille, 0, e.Calls, slow)
 	}
 	e.ForMicro = rest.Microseconds()
+	if e.Bad {
+		e.AloneMicro = max(l.alone-now, 0).Microseconds()
+	}
 	return e
 }

@@ -662,3 +662,52 @@ func BenchmarkLocal(b *testing.B) {
 		})
 	}
 }
+
+// TestCase26TheDependencyAsksToBeLeftAlone: a trip lasts as long as it asked, if that is
+// longer than the recovery time, and no longer than the longest one.
+func TestCase26TheDependencyAsksToBeLeftAlone(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct{ asked, want time.Duration }{
+		"longer":              {time.Minute, time.Minute},
+		"for less":            {time.Second, 30 * time.Second},
+		"longer than can be":  {time.Hour, 5 * time.Minute},
+		"for less than none":  {-time.Hour, 30 * time.Second},
+		"for longer than all": {1<<63 - 1, 5 * time.Minute},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			b := newLone(t, domain.CircuitBreaker{FailureThreshold: 2})
+			b.now = time.Hour
+			b.LeaveAlone(b.now, tt.asked)
+			b.call("F")
+			b.is(domain.StateClosed, "one failure of two")
+			b.call("F")
+			b.refuse(tt.want)
+			if alone := b.Evidence(b.now).AloneMicro; tt.asked > 0 && alone != min(tt.asked, 5*time.Minute).Microseconds() {
+				t.Errorf("the fleet is told of %d µs", alone)
+			}
+			b.now += tt.want
+			b.call("SS")
+			b.is(domain.StateClosed, "it recovered")
+			b.call("FF")
+			b.refuse(30 * time.Second) // what was asked before is over
+		})
+	}
+}
+
+// TestStagger: each trip is longer by so many thousandths, the longest one too; what was
+// asked for is not.
+func TestStagger(t *testing.T) {
+	t.Parallel()
+	b := newLone(t, domain.CircuitBreaker{FailureThreshold: 1, RecoveryTimeout: 100 * time.Second, MaxRecoveryTimeout: 150 * time.Second})
+	b.Stagger(50)
+	b.call("F")
+	b.refuse(105 * time.Second)
+	b.now += 105 * time.Second
+	b.call("F")
+	b.refuse(157500 * time.Millisecond)
+	b.now += 157500 * time.Millisecond
+	b.Stagger(0)
+	b.call("F")
+	b.refuse(150 * time.Second)
+}

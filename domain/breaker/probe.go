@@ -9,6 +9,8 @@ type ProbeAsk struct {
 	Token   uint64 // made by the asker; the same token is the same lease
 	Settle  bool   // the probe ended
 	Outcome domain.Outcome
+
+	AloneMicro int64 // of a probe that failed: for how long the dependency asked to be left alone
 }
 
 // A ProbeAnswer answers a ProbeAsk.
@@ -34,16 +36,16 @@ type ProbeAnswer struct {
 // another epoch, or a lease is free again that another replica may wait for.
 func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, publish bool) {
 	if f.epoch == noEpoch && a.Known == noEpoch {
-		return ProbeAnswer{}, false
+		return ProbeAnswer{View: f.absent()}, false
 	}
-	publish, ahead := f.enter(nowMicro, r, a.Known)
+	publish, ahead := f.enter(nowMicro, r, a.Replica, a.Known)
 	if ahead {
 		answer.View.Ahead = true
 		return answer, false
 	}
 	epoch := f.epoch
 	if !a.Settle && f.state == domain.StateOpen && nowMicro-f.atMicro >= f.forMicro {
-		f.turn(domain.StateHalfOpen, nowMicro, f.rules.HalfOpenMicro)
+		f.turnBy(a.Replica, domain.StateHalfOpen, nowMicro, f.rules.HalfOpenMicro)
 	}
 	if f.state == domain.StateHalfOpen {
 		if !a.Settle && f.seen[a.Replica] == 0 {
@@ -63,13 +65,13 @@ func (f *Fleet) Probe(nowMicro int64, r Rules, a ProbeAsk) (answer ProbeAnswer, 
 // whether a lease came back. In answer.View it leaves only how long the asker
 // has to wait.
 func (f *Fleet) halfOpen(nowMicro int64, a ProbeAsk, answer *ProbeAnswer) (freed bool) {
-	if f.decide(nowMicro) {
+	if f.decide(nowMicro, a.Replica) {
 		return false
 	}
 	if a.Settle {
-		freed = f.settle(a)
+		freed = f.settle(nowMicro, a)
 		if freed {
-			f.decide(nowMicro)
+			f.decide(nowMicro, a.Replica)
 		}
 		return freed
 	}
@@ -158,7 +160,7 @@ func (f *Fleet) fewerDecide(nowMicro int64) int64 {
 
 // settle takes a lease back. It reports false when there is none: it expired,
 // or belongs to an earlier epoch.
-func (f *Fleet) settle(a ProbeAsk) bool {
+func (f *Fleet) settle(nowMicro int64, a ProbeAsk) bool {
 	if a.Known != f.epoch {
 		return false
 	}
@@ -173,6 +175,7 @@ func (f *Fleet) settle(a ProbeAsk) bool {
 			f.mark(l.replica, sawSuccess)
 		case domain.Failure:
 			f.mark(l.replica, sawNoSuccess)
+			f.leaveAlone(nowMicro, a.AloneMicro)
 		case domain.LocalFailure, domain.Ignored: // the slot is back, and nothing was learnt
 		}
 		return true
@@ -180,8 +183,8 @@ func (f *Fleet) settle(a ProbeAsk) bool {
 	return false
 }
 
-// decide ends half-open, or reports false.
-func (f *Fleet) decide(nowMicro int64) bool {
+// decide ends half-open by the word of a replica, or reports false.
+func (f *Fleet) decide(nowMicro int64, by string) bool {
 	since := nowMicro - f.atMicro
 	enough := f.rules.MinReplicas
 	if since >= f.rules.probeWait() {
@@ -189,11 +192,11 @@ func (f *Fleet) decide(nowMicro int64) bool {
 	}
 	switch {
 	case f.succeeded >= f.rules.Successes && f.good+f.failed >= enough && f.good >= f.failed:
-		f.turn(domain.StateClosed, nowMicro, 0)
+		f.turnBy(by, domain.StateClosed, nowMicro, 0)
 	case f.failed >= enough && f.failed > f.good,
 		since > f.forMicro && f.good+f.failed > 0 && len(f.leases) == 0:
 		f.growth++
-		f.turn(domain.StateOpen, nowMicro, f.rules.recovery(f.growth))
+		f.turnBy(by, domain.StateOpen, nowMicro, f.recovery(nowMicro, f.growth))
 	default:
 		return false
 	}

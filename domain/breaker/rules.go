@@ -71,6 +71,16 @@ func (r Rules) Numbers(dst []int64) []int64 {
 	return append(dst, n[:]...)
 }
 
+// RulesOf is the inverse of Numbers: what is missing at the end of n is 0.
+func RulesOf(n []int64) Rules {
+	var all [10]int64
+	copy(all[:], n)
+	return Rules{
+		Version: all[0], MinReplicas: all[1], QuorumMille: all[2], WindowMicro: all[3], RecoveryMicro: all[4],
+		MaxRecoveryMicro: all[5], Probes: all[6], LeaseMicro: all[7], Successes: all[8], HalfOpenMicro: all[9],
+	}
+}
+
 // better reports whether r wins over the stored rules at once: by a higher
 // version; at equal versions by the first number that is larger, which is a
 // strict total order, so that replicas which disagree settle on one claim.

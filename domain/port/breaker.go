@@ -42,9 +42,12 @@ type View struct {
 	// For is, from the reply on, how long an open breaker stays open, or until
 	// a half-open one may have a free probe lease.
 	For     time.Duration
-	Fresh   bool  // the epoch began with nothing before it: to one who knew an earlier epoch, the state was lost
-	Foreign bool  // other rules than the caller's are in force
-	Err     error // the store could not answer; the rest is then zero
+	Fresh   bool // the epoch began with nothing before it: to one who knew an earlier epoch, the state was lost
+	Foreign bool // other rules than the caller's are in force
+	// Order is an operator's last: of [ViewSource].Read all of it, else its serial
+	// alone. Serials order orders, whatever the epoch; 0 is none.
+	Order breaker.Order
+	Err   error // the store could not answer; the rest is then zero
 }
 
 // A ProbeReply answers a ProbeRequest.

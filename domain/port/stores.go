@@ -1,5 +1,10 @@
 package port
 
+import (
+	"cmp"
+	"strings"
+)
+
 // Stores is what one store offers. A nil field is a missing capability.
 type Stores struct {
 	Buckets  BucketStore
@@ -7,12 +12,18 @@ type Stores struct {
 	Views    ViewSource
 	Members  MemberStore
 	Permits  PermitStore
+	Operator OperatorStore
 }
 
 // An ID identifies one entity of a store: a bucket, a breaker or a bulkhead.
 type ID struct {
 	Name string // as domain.ValidateName has it
 	Key  string // any bytes, any length; "" when the entity has no key
+}
+
+// Compare orders IDs by name, then by key, as cmp.Compare does.
+func (id ID) Compare(other ID) int {
+	return cmp.Or(strings.Compare(id.Name, other.Name), strings.Compare(id.Key, other.Key))
 }
 
 // A Sharder is a store whose entities live on several nodes that fail apart.

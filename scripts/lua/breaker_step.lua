@@ -12,9 +12,14 @@
 --            w  when the votes were last swept, Unix µs
 --            nb, wb, wa, nr  bad replicas, their weight, all weight, replicas with a vote
 --            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>"
+--            a  until when the dependency asked to be left alone, Unix µs; 0 = it did not
 --            na, ns, nx, k  half-open: replicas that asked, with a success, without; successes
 --            h:<replica>  half-open: a = it asked, s = a probe succeeded, x = its probes did not
 --            q  probe leases out: "<token>:<at>:<for>:<replica>;…"
+--            o  an operator's last order: "<serial>:<force>:<reset>:<at>:<for>"; see breaker_order.lua
+--            ob, or  who gave it, and why
+-- KEYS[2]  stream of what happened to it: t = when, k = 1 transition | 2 vote | 3 order, e, s = epoch
+--            and state afterwards, r = whose word, l = 1 lost, b, w = bad and weight, o, ob, or = the order
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- ARGV[3]  heal 0|1: start afresh if what is there cannot be read
@@ -25,12 +30,13 @@
 -- ARGV[9..18]   version, min replicas, quorum ‰, window, recovery, longest recovery,
 --               probes, lease, successes, longest half-open; times in µs
 -- ARGV[19..24]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
+-- ARGV[25]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
---              granted 0|1, lease µs
+--              granted 0|1, lease µs, serial of an operator's last order
 --          1 = unreadable | 2 = of a newer schema | 3 = too late | 4 = known epoch too far ahead
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
-local CLAIM, AHEAD, DAYS, VOTES = 60000000, 86400000000, 604800000, 1024
+local CLAIM, AHEAD, DAYS, VOTES, RECORDS = 60000000, 86400000000, 604800000, 1024, '256'
 local WEEK, BIG = 604800000000, 9007199254740991 -- µs; 2^53 - 1
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -91,12 +97,21 @@ local function better(a, b)
   return false
 end
 
-local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k'}
+local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a'}
 local r, f, leases = mine, nil, {} -- rules in force, state, leases out
 local old = {} -- the fields as they are stored
 local vote, seen -- this replica's own fields
+local order = nil -- an operator's last: serial, force and reset, at, for, who, why
+local records = {} -- what happened in this call
 local again = false -- the hash is written anew, without its old fields
 local moved = false -- the view is to be published
+
+-- log keeps what happened: its kind, and more by name.
+local function log(kind, ...)
+  records[#records + 1] = {
+    't', string.format('%.0f', now), 'k', kind, 'e', string.format('%.0f', f.e), 's', string.format('%.0f', f.s), 'r', me, ...
+  }
+end
 
 -- begin makes a fresh closed breaker; turn moves to a new epoch. Both void every vote and lease.
 local function begin(epoch)
@@ -112,9 +127,19 @@ local function turn(state, lasts, growth)
   local x, epoch = f.x, math.max(now, f.e + 1)
   begin(epoch)
   f.y, f.s, f.l, f.g, f.x = 0, state, lasts, growth, x
+  log('1')
 end
 
--- recovery is how long it stays open after so many reopenings in a row.
+-- alone notes for how long the dependency asked to be left alone.
+local function alone()
+  local asked = tonumber(ARGV[25])
+  if asked > 0 then
+    f.a = math.max(f.a, now + math.min(asked, WEEK))
+  end
+end
+
+-- recovery is how long it stays open after so many reopenings in a row: at least as long as
+-- the dependency asked, and no longer than the longest.
 local function recovery(growth)
   local d = r.recovery
   for _ = 1, growth do
@@ -123,11 +148,20 @@ local function recovery(growth)
     end
     d = d * 2
   end
-  return math.min(d, r.longest)
+  return math.min(math.max(d, f.a - now), r.longest)
 end
 
 local function probe_wait()
   return math.min(r.lease, math.floor(r.recovery / 4), r.half)
+end
+
+-- heed reads an operator's order; one that cannot be read is none.
+local function heed(text, who, why)
+  local serial, what, at, lasts = string.match(text or '', '^(%d+):(%d:[01]):(%d+):(%d+)$')
+  serial, at, lasts = int(serial, BIG), int(at, BIG), int(lasts, BIG)
+  if serial and at and lasts then
+    order = {serial, what, at, lasts, who or '', why or ''}
+  end
 end
 
 -- load reads what is there; what is wrong with it: 0, 1 or 2.
@@ -136,10 +170,14 @@ local function load()
   for i = 1, #NUMBERS do
     ask[#ask + 1] = NUMBERS[i]
   end
+  local last = #ask
+  ask[last + 1], ask[last + 2], ask[last + 3] = 'o', 'ob', 'or'
   local h = redis.pcall('HMGET', KEYS[1], unpack(ask))
   if h.err then
     return string.find(h.err, 'WRONGTYPE', 1, true) and 1 or nil, h.err
   end
+  heed(h[last + 1], h[last + 2], h[last + 3])
+  old.o, old.ob, old['or'] = h[last + 1], h[last + 2], h[last + 3]
   if not h[1] and not h[5] then
     return 0
   end
@@ -180,11 +218,15 @@ local function enter()
     end
     r = mine
     begin(math.max(now, known + 1))
+    log('1', 'l', '1')
     return false
   end
   f.t, f.w, f.x = math.min(f.t, now), math.min(f.w, now), math.min(f.x, now)
   for i = 1, #leases do
     leases[i][2] = math.min(leases[i][2], now)
+  end
+  if order then
+    order[3] = math.min(order[3], now)
   end
   if r.p == mine.p then
     f.x = 0
@@ -250,11 +292,11 @@ local function report()
   if f.e ~= known or f.s ~= 0 then
     return
   end
-  local seq, bad, weight = parse(vote)
+  local seq, was, weight = parse(vote)
   if vote and seq >= tonumber(token) then
     return
   end
-  tell(bad, weight, -1)
+  tell(was, weight, -1)
   if ARGV[22] == '1' then
     f.nr = f.nr - (vote and 1 or 0)
     vote = nil
@@ -262,7 +304,14 @@ local function report()
     f.nr = f.nr + (vote and 0 or 1)
     local weight, counts = math.max(math.min(tonumber(ARGV[20]), 1000), 0), math.max(math.min(tonumber(ARGV[21]), WEEK), 0)
     vote = token .. ':' .. ARGV[19] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[23] .. ':' .. ARGV[24]
-    tell(tonumber(ARGV[19]), weight, 1)
+    local bad = tonumber(ARGV[19])
+    if bad == 1 then
+      alone()
+    end
+    tell(bad, weight, 1)
+    if bad ~= was then
+      log('2', 'b', ARGV[19], 'w', string.format('%.0f', weight))
+    end
   end
   if reached() or now - f.w >= r.window then
     vote = sweep(vote)
@@ -349,6 +398,7 @@ local function settle()
         mark(replica, 's')
       elseif ARGV[8] == '1' then
         mark(replica, 'x')
+        alone()
       end
       return true
     end
@@ -423,6 +473,38 @@ local function lasts()
   return first
 end
 
+local function serial()
+  return order and order[1] or 0
+end
+
+-- ordered appends an operator's order to a list of fields and values, as it is kept.
+local function ordered(add)
+  if order then
+    add('o', string.format('%.0f:', order[1]) .. order[2] .. string.format(':%.0f:%.0f', order[3], order[4]), old.o)
+    add('ob', order[5], old.ob)
+    add('or', order[6], old['or'])
+  end
+end
+
+-- live lets the key live on beyond the state, which lasts so many µs, and beyond an order.
+local function live(lasts)
+  if order then
+    lasts = math.max(lasts, order[4] - math.max(now - order[3], 0))
+  end
+  redis.call('PEXPIRE', KEYS[1], string.format('%.0f', DAYS + math.ceil(lasts / 1000) + 1000))
+end
+
+-- wipe removes what cannot be read, but for an operator's order.
+local function wipe()
+  redis.call('DEL', KEYS[1])
+  if order then
+    ordered(function(field, value)
+      redis.call('HSET', KEYS[1], field, value)
+    end)
+    live(0)
+  end
+end
+
 local wrong, why = load()
 if not wrong then
   return redis.error_reply(why)
@@ -437,9 +519,9 @@ end
 if not f and known == 0 then
   if op ~= 'report' or ARGV[22] == '1' then
     if heal then
-      redis.call('DEL', KEYS[1])
+      wipe()
     end
-    return {1, now, 0, 0, 0, 0, 0, 0, 0, 0}
+    return {1, now, 0, 0, 0, 0, 0, 0, 0, 0, serial()}
   end
   begin(now)
   known, moved = now, false
@@ -447,7 +529,7 @@ end
 local before_vote, before_seen = vote, seen
 if enter() then
   if heal then
-    redis.call('DEL', KEYS[1])
+    wipe()
   end
   return {1, now, 4}
 end
@@ -460,7 +542,7 @@ end
 -- Everything is decided: write what changed.
 if again then
   redis.call('DEL', KEYS[1])
-  old, before_vote, before_seen = {}, nil, nil
+  old, before_vote, before_seen = {}, nil, nil -- an operator's order is put back, too
 else
   for i = 1, #swept do
     redis.call('HDEL', KEYS[1], swept[i])
@@ -474,6 +556,7 @@ local function keep(field, value, was)
   end
 end
 keep('p', r.p, old.p)
+ordered(keep)
 for i = 1, #NUMBERS do
   keep(NUMBERS[i], string.format('%.0f', f[NUMBERS[i]]), old[NUMBERS[i]])
 end
@@ -499,11 +582,17 @@ end
 if #put > 0 then
   redis.call('HSET', KEYS[1], unpack(put))
 end
-redis.call('PEXPIRE', KEYS[1], string.format('%.0f', DAYS + math.ceil(f.l / 1000) + 1000))
+live(f.l)
+-- Last, and not by call: without these rights, the writes above stand.
+for i = 1, #records do
+  redis.pcall('XADD', KEYS[2], 'MAXLEN', RECORDS, '*', unpack(records[i]))
+end
+if #records > 0 then
+  redis.pcall('PEXPIRE', KEYS[2], string.format('%.0f', DAYS))
+end
 if moved then
-  -- Last, and not by call: without the right to the channel, the writes above stand.
-  redis.pcall('PUBLISH', KEYS[1], string.format('1 %.0f %.0f %.0f %.0f', f.e, f.s, lasts(), f.y))
+  redis.pcall('PUBLISH', KEYS[1], string.format('1 %.0f %.0f %.0f %.0f %.0f', f.e, f.s, lasts(), f.y, serial()))
 end
 return {
-  1, now, 0, f.e, f.s, math.max(lasts(), wait), f.y, r.p == mine.p and 0 or 1, granted and 1 or 0, granted or 0,
+  1, now, 0, f.e, f.s, math.max(lasts(), wait), f.y, r.p == mine.p and 0 or 1, granted and 1 or 0, granted or 0, serial(),
 }

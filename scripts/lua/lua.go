@@ -17,6 +17,12 @@ var BucketTake string
 //go:embed breaker_step.lua
 var BreakerStep string
 
+// BreakerOrder takes an operator's order about a breaker. Its twin is
+// domain/breaker.Fleet.Order.
+//
+//go:embed breaker_order.lua
+var BreakerOrder string
+
 // MemberBeat keeps a replica a member of its fleet, and counts the members.
 //
 //go:embed member_beat.lua

@@ -15,7 +15,7 @@ import (
 // lost to it, as pushes may be.
 const watchBuffer = 64
 
-// breakers implements port.BreakerStore and port.ViewSource.
+// breakers implements port.BreakerStore, port.ViewSource and port.OperatorStore.
 type breakers struct {
 	now      func() int64
 	mu       sync.Mutex
@@ -123,7 +123,7 @@ func view(op string, id port.ID, v breaker.View) port.View {
 	if v.Ahead {
 		return port.View{Err: &domain.StoreError{Op: op, Name: id.Name, Entity: true, Err: port.ErrAhead}}
 	}
-	return port.View{Epoch: v.Epoch, State: v.State, For: duration(v.ForMicro), Fresh: v.Fresh, Foreign: v.Foreign}
+	return port.View{Epoch: v.Epoch, State: v.State, For: duration(v.ForMicro), Fresh: v.Fresh, Foreign: v.Foreign, Order: v.Order}
 }
 
 func duration(micro int64) time.Duration { return time.Duration(micro) * time.Microsecond }

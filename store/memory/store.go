@@ -55,6 +55,7 @@ func New(o Options) *Store {
 func (s *Store) Stores() port.Stores {
 	return port.Stores{
 		Buckets: &s.buckets, Breakers: &s.breakers, Views: &s.breakers, Members: &s.members, Permits: &s.permits,
+		Operator: &s.breakers,
 	}
 }
 

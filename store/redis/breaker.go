@@ -25,7 +25,7 @@ type step struct {
 	known   uint64
 	token   uint64
 	outcome domain.Outcome
-	extra   [6]int64 // a report's
+	extra   [7]int64 // a report's; the last one is a probe's result's, too
 
 	view    port.View
 	granted bool
@@ -38,7 +38,7 @@ func (s breakerStore) Report(ctx context.Context, in []port.Report, out []port.V
 	for i, r := range in {
 		steps[i] = step{
 			op: "report", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Seq,
-			extra: [6]int64{int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures},
+			extra: [7]int64{int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures, r.AloneMicro},
 		}
 	}
 	s.run(ctx, steps)
@@ -53,7 +53,7 @@ func (s breakerStore) Probe(ctx context.Context, in []port.ProbeRequest, out []p
 	for i, r := range in {
 		steps[i] = step{op: "ask", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Token}
 		if r.Settle {
-			steps[i].op, steps[i].outcome = "settle", r.Outcome
+			steps[i].op, steps[i].outcome, steps[i].extra[6] = "settle", r.Outcome, r.AloneMicro
 		}
 	}
 	s.run(ctx, steps)
@@ -114,18 +114,15 @@ func (s breakerStore) attempt(ctx context.Context, steps []*step) (stale []*step
 }
 
 func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
-	failed := wrong(s.step.op, st.breaker.Name, s.link.explained(ctx, timely(ctx, err)))
-	if said, ok := failed.(*domain.StoreError); ok && err == port.ErrAhead { //nolint:errorlint // as made above
-		said.Entity = true
-	}
-	return failed
+	return failedStep(s.step.op, st.breaker.Name, err, s.link.explained(ctx, timely(ctx, err)))
 }
 
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 1, 24)
-	c.words = append(c.words, key, s.nowArg(), notAfter, bit(s.heals.take(key)), st.op, st.replica, st.known, st.token, uint8(st.outcome))
+	c := newCall(s.step, 2, 25)
+	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)),
+		st.op, st.replica, st.known, st.token, uint8(st.outcome))
 	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
 		c.words = append(c.words, n)
 	}
@@ -150,6 +147,7 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 	}
 	st.view = port.View{
 		Epoch: uint64(n[3]), State: domain.State(n[4]), For: micros(n[5]), Fresh: n[6] != 0, Foreign: n[7] != 0,
+		Order: breaker.Order{Serial: uint64(n[10])},
 	}
 	st.granted, st.lease = n[8] != 0, micros(n[9])
 	return nil
@@ -158,8 +156,8 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 // possible reports whether the script can have answered n to st. A lease is
 // given only to who asks for one, and only while half-open.
 func (st *step) possible(n []int64) bool {
-	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact} {
-		if len(n) != 10 || i >= 3 && !within(n[i], high) {
+	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact, exact} {
+		if len(n) != 11 || i >= 3 && !within(n[i], high) {
 			return false
 		}
 	}

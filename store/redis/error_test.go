@@ -62,8 +62,8 @@ func TestCase24RefusalsOfAServer(t *testing.T) {
 					t.Errorf("%s: %v does not match %v", op, err, sentinel)
 				}
 			}
-			if got := server.scripts.Load(); got != 5 {
-				t.Errorf("%d scripts were sent for 5 calls", got)
+			if got := server.scripts.Load(); got != 6 {
+				t.Errorf("%d scripts were sent for 6 calls", got)
 			}
 		})
 	}

@@ -94,7 +94,7 @@ func newHastyFixture(t *testing.T, client *redis.Client) *fixture {
 func patient(t *testing.T, s *Store) *Store {
 	t.Helper()
 	margin := regexp.MustCompile(`(PEXPIRE.*) \+ 100[012]\)`)
-	for _, script := range []*script{s.take, s.step, s.beat, s.hold} {
+	for _, script := range []*script{s.take, s.step, s.order, s.beat, s.hold} {
 		if !margin.MatchString(script.text) {
 			t.Fatalf("%s: no margin found", script.op)
 		}
@@ -189,6 +189,9 @@ func (f *fixture) dump(key string) string {
 	case "hash":
 		fields, err := f.client.HGetAll(f.t.Context(), key).Result()
 		return fmt.Sprint(kind, fields, err)
+	case "stream":
+		entries, err := f.client.XRange(f.t.Context(), key, "-", "+").Result()
+		return fmt.Sprint(kind, entries, err)
 	case "string":
 		text, err := f.client.Get(f.t.Context(), key).Result()
 		return fmt.Sprint(kind, text, err)

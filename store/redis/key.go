@@ -45,6 +45,9 @@ func (s *Store) key(kind byte, id port.ID) string {
 	return b.String()
 }
 
+// records is the Redis key of the stream of a breaker's records, beside its hash.
+func records(key string) string { return key + ":log" }
+
 // plain reports whether a caller's key may stand in a Redis key as it is.
 func plain(key string) bool {
 	if len(key) > keyMax {

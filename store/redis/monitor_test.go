@@ -129,7 +129,7 @@ func TestScriptsDecideBeforeTheyWrite(t *testing.T) {
 			seen[h.words[0]]++
 		}
 	}
-	for _, verb := range []string{"TIME", "HMGET", "HGETALL", "HGET", "HSET", "HDEL", "DEL", "PEXPIRE", "PUBLISH"} {
+	for _, verb := range []string{"TIME", "HMGET", "HGETALL", "HGET", "HSET", "HDEL", "DEL", "PEXPIRE", "XADD", "PUBLISH"} {
 		if seen[verb] == 0 {
 			t.Errorf("no script called %s: this test has seen too little", verb)
 		}
@@ -158,6 +158,8 @@ func disorder(run []heard, ends map[string]bool) string {
 				return verb + " after a write"
 			}
 			continue
+		case "XADD":
+			owed[h.words[1]] = !ends[h.words[1]]
 		case "HSET":
 			owed[h.words[1]] = !ends[h.words[1]] || !isCredits(h.words[2:])
 		case "PEXPIRE":
@@ -211,8 +213,8 @@ func TestHostileNamesAreValues(t *testing.T) {
 		typeEverywhere(t, s, text)
 	}
 	watchOnce(t, s)
-	texts := map[string]bool{s.take.sha.(string): true, s.step.sha.(string): true, s.beat.sha.(string): true, s.hold.sha.(string): true}
-	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.MemberBeat, lua.PermitHold} {
+	texts := map[string]bool{s.take.sha.(string): true, s.step.sha.(string): true, s.order.sha.(string): true, s.beat.sha.(string): true, s.hold.sha.(string): true}
+	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.BreakerOrder, lua.MemberBeat, lua.PermitHold} {
 		texts[text] = true
 	}
 	for _, h := range end() {
@@ -272,6 +274,12 @@ func typeEverywhere(t *testing.T, s *Store, text string) {
 	ports.Breakers.Probe(ctx, []port.ProbeRequest{{Breaker: id, Rules: rules, ProbeAsk: breaker.ProbeAsk{Replica: text, Known: views[0].Epoch, Token: 1}}}, probed[:])
 	ports.Views.Read(ctx, []port.ID{id}, views[:1])
 	must(t, views[0].Err)
+	var ordered [1]port.OrderReply
+	ports.Operator.Order(ctx, []port.Order{{Breaker: id, Order: breaker.Order{Force: domain.ForceOpen, ForMicro: 1_000_000, By: text, Reason: text}}}, ordered[:])
+	must(t, ordered[0].Err)
+	if ports.Views.Read(ctx, []port.ID{id}, views[:1]); views[0].Order.By != text || views[0].Order.Reason != text {
+		t.Errorf("%q ordered it because of %q: %+v", text, text, views[0].Order)
+	}
 	_, err := ports.Members.Beat(ctx, text, time.Second)
 	must(t, err)
 	var held [1]port.HoldReply
@@ -317,7 +325,7 @@ func checkHeard(t *testing.T, h heard, texts map[string]bool) {
 		if checkIsOfShop(t, h.words[1]); !strings.HasPrefix(h.words[1], "shop:{cpayments") {
 			t.Errorf("published on %q", h.words[1])
 		}
-	case "HMGET", "HGETALL", "HGET", "HSET", "HDEL", "DEL", "PEXPIRE":
+	case "HMGET", "HGETALL", "HGET", "HSET", "HDEL", "DEL", "PEXPIRE", "XADD":
 		checkIsOfShop(t, h.words[1])
 	case "TIME", "HELLO", "CLIENT", "PING":
 	default:
@@ -329,7 +337,7 @@ func checkHeard(t *testing.T, h heard, texts map[string]bool) {
 func checkIsOfShop(t *testing.T, key string) {
 	t.Helper()
 	tag, ok := strings.CutPrefix(key, "shop:{")
-	tag, closed := strings.CutSuffix(tag, "}")
+	tag, closed := strings.CutSuffix(strings.TrimSuffix(tag, ":log"), "}")
 	kind := strings.HasPrefix(tag, "blimit") || strings.HasPrefix(tag, "cpayments") || strings.HasPrefix(tag, "proom") || strings.HasPrefix(tag, "pbulkhead") || tag == "m"
 	if !ok || !closed || !kind || strings.ContainsAny(tag, "{} \r\n\x00") || len(key) > 100 {
 		t.Errorf("the key %q is outside of its place", key)

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"bytes"
 	"context"
+	"errors"
 	"maps"
 	"net"
 	"os"
@@ -28,7 +29,7 @@ var handshake = []string{"HELLO", "AUTH", "CLIENT", "SELECT"}
 // scripts call and of those that the store was heard to send.
 func rights(sent []heard) string {
 	commands := make(map[string]bool)
-	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.MemberBeat, lua.PermitHold} {
+	for _, text := range []string{lua.BucketTake, lua.BreakerStep, lua.BreakerOrder, lua.MemberBeat, lua.PermitHold} {
 		for _, found := range regexp.MustCompile(`redis\.p?call\('([A-Z]+)'`).FindAllStringSubmatch(text, -1) {
 			commands[found[1]] = true
 		}
@@ -146,6 +147,7 @@ func useEverything(t *testing.T, addr string) (failed []error) {
 	for _, err := range callOnce(ctx, t, s) {
 		note(err)
 	}
+	note(lookAtAll(ctx, s))
 	note(takeWith(ctx, s, ruleOf(t, 1, 1), takeOne()).Err)
 	_, err := s.Stores().Members.Beat(ctx, "a", 0) // a member that leaves
 	note(err)
@@ -160,6 +162,24 @@ func useEverything(t *testing.T, addr string) (failed []error) {
 	case <-pong:
 	}
 	return failed
+}
+
+// lookAtAll makes each call of those that an operator looks by, and reports an error if
+// they do not see what was ordered.
+func lookAtAll(ctx context.Context, s *Store) error {
+	for _, look := range eachLook(s) {
+		if err := look(ctx); err != nil {
+			return err
+		}
+	}
+	ordered := port.ID{Name: "ordered"}
+	var reply [1]port.OrderReply
+	s.Stores().Operator.Order(ctx, []port.Order{{Breaker: ordered, Order: breaker.Order{By: "me"}}}, reply[:])
+	records, err := s.Stores().Operator.Records(ctx, ordered)
+	if err = errors.Join(reply[0].Err, err); err == nil && (len(records) == 0 || records[0].Order.Serial != reply[0].Serial) {
+		err = errors.New("nothing was recorded")
+	}
+	return err
 }
 
 // settleAnothers gets a probe lease as one replica, and settles it as another.

@@ -3,6 +3,7 @@ package redisstore
 import (
 	"context"
 	"errors"
+	"maps"
 	"slices"
 	"sync"
 	"testing"
@@ -176,8 +177,10 @@ func TestCallsEndWithTheirContext(t *testing.T) {
 				t.Cleanup(func() { must(t, server.Resume()) })
 
 				var took []time.Duration
+				calls := eachCall(t, s)
+				maps.Copy(calls, eachLook(s))
 				for range 4 {
-					for op, call := range eachCall(t, s) {
+					for op, call := range calls {
 						ctx, cancel := context.WithTimeout(t.Context(), timeout)
 						start := time.Now()
 						err := call(ctx)
@@ -226,6 +229,30 @@ func eachCall(t *testing.T, s *Store) map[string]func(context.Context) error {
 			return err
 		},
 		"hold": func(ctx context.Context) error { return holdWith(ctx, s, 1).Err },
+		"order": func(ctx context.Context) error {
+			var reply [1]port.OrderReply
+			ports.Operator.Order(ctx, []port.Order{{Breaker: port.ID{Name: "ordered"}, Order: breaker.Order{By: "me"}}}, reply[:])
+			return reply[0].Err
+		},
+	}
+}
+
+// eachLook is one call of each kind that only an operator makes, to see.
+func eachLook(s *Store) map[string]func(context.Context) error {
+	operator := s.Stores().Operator
+	return map[string]func(context.Context) error{
+		"explain": func(ctx context.Context) error {
+			_, err := operator.Explain(ctx, theBreaker)
+			return err
+		},
+		"records": func(ctx context.Context) error {
+			_, err := operator.Records(ctx, theBreaker)
+			return err
+		},
+		"breakers": func(ctx context.Context) error {
+			_, err := operator.Breakers(ctx)
+			return err
+		},
 	}
 }
 

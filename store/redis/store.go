@@ -25,10 +25,10 @@ type Store struct {
 
 	silence time.Duration // how long nothing may be pushed before the connection is asked whether it lives
 
-	take, step, beat, hold *script
-	heals                  heals
-	claims                 claims
-	clock                  serverClock
+	take, step, order, beat, hold *script
+	heals                         heals
+	claims                        claims
+	clock                         serverClock
 }
 
 // New returns a store over the caller's client, which stays the caller's: to
@@ -51,10 +51,11 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 
 		silence: 15 * time.Second, // a dead connection says nothing either
 
-		take: newScript("bucket take", lua.BucketTake),
-		step: newScript("breaker step", lua.BreakerStep),
-		beat: newScript("member beat", lua.MemberBeat),
-		hold: newScript("permit hold", lua.PermitHold),
+		take:  newScript("bucket take", lua.BucketTake),
+		step:  newScript("breaker step", lua.BreakerStep),
+		order: newScript("breaker order", lua.BreakerOrder),
+		beat:  newScript("member beat", lua.MemberBeat),
+		hold:  newScript("permit hold", lua.PermitHold),
 	}
 	if err := domain.ValidateName("fleet", fleet); err != nil {
 		s.broken = &domain.StoreError{Op: "store", Name: fleet, Config: true, Err: fmt.Errorf("fleet: %w", err)}
@@ -66,6 +67,7 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 func (s *Store) Stores() port.Stores {
 	return port.Stores{
 		Buckets: bucketStore{s}, Breakers: breakerStore{s}, Views: viewSource{s}, Members: memberStore{s}, Permits: permitStore{s},
+		Operator: operatorStore{s},
 	}
 }
 

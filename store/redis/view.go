@@ -18,7 +18,7 @@ import (
 type viewSource struct{ *Store }
 
 // The fields of a breaker that a view is made of.
-var viewFields = []string{"p", "e", "s", "t", "l", "y", "q"} //nolint:gochecknoglobals // a constant list
+var viewFields = []string{"p", "e", "s", "t", "l", "y", "q", "o", "ob", "or"} //nolint:gochecknoglobals // a constant list
 
 // Read reads views by plain commands, in one pipeline: they cost the server a
 // fraction of a script, and a read replica may answer them.
@@ -83,10 +83,19 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 	if err != nil {
 		return port.View{}, err
 	}
-	var n [6]int64
-	if len(fields) != len(n)+1 {
+	if len(fields) != len(viewFields) {
 		return port.View{}, ErrReply
 	}
+	v, err := readState(nowMicro, fields)
+	if err == nil {
+		v.Order = readOrder(nowMicro, fields[7], fields[8], fields[9])
+	}
+	return v, err
+}
+
+// readState makes a view of the fields p to q.
+func readState(nowMicro int64, fields []any) (port.View, error) {
+	var n [6]int64
 	claim, _ := fields[0].(string)
 	leases, _ := fields[len(n)].(string)
 	for i := range n {
@@ -197,13 +206,14 @@ func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
 	}
 }
 
-// readPush reads "1 <epoch> <state> <for µs> <fresh>".
+// readPush reads "1 <epoch> <state> <for µs> <fresh> <serial of an operator's order>". Of
+// an order alone epoch to fresh are 0.
 func readPush(payload string) (port.View, error) {
 	words := strings.Fields(payload)
-	if len(words) != 5 || words[0] != "1" {
+	if len(words) != 6 || words[0] != "1" {
 		return port.View{}, ErrReply
 	}
-	var n [4]int64
+	var n [5]int64
 	for i, word := range words[1:] {
 		x, ok := parse(word)
 		if !ok {
@@ -211,7 +221,9 @@ func readPush(payload string) (port.View, error) {
 		}
 		n[i] = x
 	}
-	return makeView(n[0], n[1], n[2], n[3]), nil
+	v := makeView(n[0], n[1], n[2], n[3])
+	v.Order.Serial = uint64(n[4])
+	return v, nil
 }
 
 // parse reads a number as scripts write it.

@@ -47,7 +47,7 @@ func TestAgree(t *testing.T, n int, seed uint64, stores map[string]Maker) {
 		seen[op.saw]++
 	}
 	t.Logf("%d operations; seen: %v", n, seen)
-	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent", "waits", "left the queue", "settled", "holds", "gives back"} {
+	for _, must := range []string{"closed", "half-open", "open", "granted", "lent", "not lent", "waits", "left the queue", "settled", "holds", "gives back", "ordered"} {
 		if n >= 10_000 && seen[must] < 10 {
 			t.Errorf("the tape is too tame: %q was seen %d times", must, seen[must])
 		}
@@ -137,10 +137,15 @@ func (tp *tape) next() *operation {
 	case 6, 7, 8:
 		return tp.probe()
 	default:
-		switch tp.IntN(4) {
+		switch tp.IntN(5) {
+		case 4:
+			return tp.order()
 		case 0:
 			return tp.beat()
 		case 1, 2:
+			if tp.IntN(3) == 0 {
+				return tp.look()
+			}
 			return tp.hold()
 		default:
 			return tp.read()
@@ -280,6 +285,9 @@ func (tp *tape) report() *operation {
 	if tp.IntN(3) == 0 {
 		e.Weight = 1000
 	}
+	if tp.IntN(3) == 0 {
+		e.AloneMicro = int64(tp.IntN(6_000_000) - 1000)
+	}
 	in := []port.Report{{Breaker: id, Rules: rules, Evidence: e}}
 	op := &operation{text: fmt.Sprintf("report %+v", in), size: 1, id: id}
 	op.run = func(t *testing.T, s port.Stores) string {
@@ -300,6 +308,9 @@ func (tp *tape) probe() *operation {
 		if tp.IntN(2) == 0 {
 			ask.Outcome = domain.Success
 		}
+		if tp.IntN(3) == 0 {
+			ask.AloneMicro = int64(tp.IntN(6_000_000) - 1000)
+		}
 	}
 	tp.tokens[id] = ask.Token
 	in := []port.ProbeRequest{{Breaker: id, Rules: rules, ProbeAsk: ask}}
@@ -315,6 +326,51 @@ func (tp *tape) probe() *operation {
 		return fmt.Sprintf("granted %v for %v, %s", out[0].Granted, out[0].For, viewText(out[0].View))
 	}
 	return op
+}
+
+// order is an operator's: mostly a new one, else one that is brought again.
+func (tp *tape) order() *operation {
+	id, _ := tp.breaker()
+	o := breaker.Order{
+		Force: domain.Force(tp.IntN(5)), Reset: tp.IntN(3) == 0, ForMicro: int64(tp.IntN(20_000_000) - 1000), By: "somebody", Reason: "why not",
+	}
+	if tp.IntN(2) == 0 {
+		o.Serial = uint64(tp.clock.micro + int64(tp.IntN(20_000_000)) - 10_000_000)
+	}
+	if tp.IntN(10) == 0 {
+		o.Serial = uint64(tp.clock.micro + 200_000_000_000)
+	}
+	in := []port.Order{{Breaker: id, Order: o}}
+	op := &operation{text: fmt.Sprintf("order %+v", in), size: 1}
+	op.run = func(t *testing.T, s port.Stores) string {
+		t.Helper()
+		out := make([]port.OrderReply, 1)
+		s.Operator.Order(t.Context(), in, out)
+		op.saw = "ordered"
+		return fmt.Sprintf("%d, failed %v", out[0].Serial, out[0].Err != nil)
+	}
+	return op
+}
+
+// look is all that an operator may see of one breaker.
+func (tp *tape) look() *operation {
+	id, _ := tp.breaker()
+	return &operation{text: "look", size: 1, run: func(t *testing.T, s port.Stores) string {
+		t.Helper()
+		snapshot, err := s.Operator.Explain(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		records, err := s.Operator.Records(t.Context(), id)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ids, err := s.Operator.Breakers(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		return fmt.Sprintf("%+v\n%+v\n%+v", snapshot, records, ids)
+	}}
 }
 
 func (tp *tape) read() *operation {

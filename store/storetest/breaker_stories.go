@@ -317,6 +317,38 @@ func recoveryStories() []breakerStory {
 			{0, asks("b", 9), leased(10*second, 30*second, 10*second)},
 			{0, settles("b", 9, domain.Failure), closed(30*second + wait)}, // one each: success decides
 		})},
+		{"the dependency asked to be left alone", "for longer than the recovery time: no probe goes out before (case 26)", plain, []breakerStep{
+			{0, sick("a").asking(40 * second), fresh(0)},
+			{9 * second, sick("b"), open(9*second, 31*second)},
+			{0, sick("c").asking(time.Minute), open(9*second, 31*second)}, // too late
+		}},
+		{"it asked two replicas", "the longer wait counts, from when it was asked", plain, []breakerStep{
+			{0, sick("a").asking(70 * second), fresh(0)},
+			{10*second - us, sick("a").asking(time.Second), fresh(0)},
+			{0, sick("b").asking(50 * second), open(10*second-us, 60*second+us)},
+			{time.Minute, asks("a", 1), open(10*second-us, us)},
+			{us, asks("a", 1), leased(10*second, 70*second, 10*second)},
+		}},
+		{"it asked for more than can be", "the longest recovery time bounds that", plain, []breakerStep{
+			{0, sick("a").asking(30 * 24 * time.Hour), fresh(0)},
+			{0, sick("b"), open(us, 5*time.Minute)},
+		}},
+		{"it asked one that is well", "or for less than nothing: that says nothing", plain, []breakerStep{
+			{0, well("c").asking(time.Minute), fresh(0)},
+			{0, sick("a").asking(-time.Minute), fresh(0)},
+			{0, sick("b"), open(us, 30*second)},
+		}},
+		{"a probe is asked to leave it alone", "it reopens for that long at least, and closing forgets it", plain, then(probing(), []breakerStep{
+			{0, settles("a", 1, domain.Failure).asking(100 * second), halfOpen(30*second, 0)},
+			{0, asks("b", 2), leased(10*second, 30*second, 10*second)},
+			{second, settles("b", 2, domain.Failure), open(31*second, 99*second)},
+			{99 * second, asks("a", 3), leased(10*second, 130*second, 10*second)},
+			{0, settles("a", 3, domain.Success).asking(time.Hour), halfOpen(130*second, 0)},
+			{0, asks("b", 4), leased(10*second, 130*second, 10*second)},
+			{0, settles("b", 4, domain.Success), closed(130*second + us)},
+			{0, sick("a"), closed(130*second + us)},
+			{0, sick("b"), open(130*second+2*us, 30*second)},
+		})},
 		{"two replicas that saw failure reopen it", "for twice as long", plain, then(probing(), []breakerStep{
 			{0, settles("a", 1, domain.Failure), halfOpen(30*second, 0)},
 			{0, asks("b", 2), leased(10*second, 30*second, 10*second)},

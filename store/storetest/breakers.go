@@ -37,6 +37,7 @@ const (
 	opAsk
 	opSettle
 	opRead
+	opOrder
 )
 
 // An act is what one replica does. It knows the latest epoch that the story has
@@ -46,6 +47,7 @@ type act struct {
 	policy   domain.CircuitBreaker // the story's, unless set
 	evidence breaker.Evidence
 	probe    breaker.ProbeAsk
+	order    breaker.Order
 	known    uint64
 	told     bool // known is what the replica knows
 }
@@ -74,6 +76,13 @@ func reads() act { return act{op: opRead} }
 
 func (a act) lasting(d time.Duration) act {
 	a.evidence.ForMicro = d.Microseconds()
+	return a
+}
+
+// asking is a report, or a probe's result, of one whom the dependency asked to be left
+// alone for so long.
+func (a act) asking(d time.Duration) act {
+	a.evidence.AloneMicro, a.probe.AloneMicro = d.Microseconds(), d.Microseconds()
 	return a
 }
 
@@ -220,6 +229,10 @@ func (run *breakerRun) do(a act) (got port.ProbeReply, did any) {
 		out := make([]port.ProbeReply, 1)
 		run.store.Breakers.Probe(ctx, in, out)
 		got, did = out[0], in[0].ProbeAsk
+	case opOrder:
+		var out [1]port.OrderReply
+		run.store.Operator.Order(ctx, []port.Order{{Breaker: run.id, Order: a.order}}, out[:])
+		got.View, did = port.View{Order: breaker.Order{Serial: out[0].Serial}, Err: out[0].Err}, a.order
 	case opRead:
 		got.View, did = readOne(run.t, run.store, run.id), "read"
 	}

@@ -30,6 +30,9 @@ func TestAll(t *testing.T, newStore Maker) {
 	if has.Breakers != nil && has.Views != nil {
 		t.Run("breakers", func(t *testing.T) { TestBreakers(t, newStore) })
 	}
+	if has.Breakers != nil && has.Views != nil && has.Operator != nil {
+		t.Run("operators", func(t *testing.T) { TestOperators(t, newStore) })
+	}
 	if has.Members != nil {
 		t.Run("members", func(t *testing.T) { TestMembers(t, newStore) })
 	}

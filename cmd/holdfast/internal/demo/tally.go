@@ -10,7 +10,7 @@ type tally struct {
 	Limited   int64     `json:"limited"`   // refused by the limit
 	Refused   int64     `json:"refused"`   // refused by the breaker
 	Undecided int64     `json:"undecided"` // neither: the store could not decide
-	StoreTime histogram `json:"storeTime"`
+	StoreTime histogram `json:"store_time"`
 }
 
 // decisions is how often breaker and limit were asked.
