@@ -31,8 +31,8 @@ func (l *Local) RestEarly(now time.Duration) { l.restUntil = now + l.recovery/ea
 // AdmitEarly asks for one call although Admit, or the fleet, refused it, because too
 // many breakers are open at once to be believed. At most as many such calls are out as
 // there may be probes, half-open ones among them; each keeps its place for no longer
-// than a probe, and none is while the dependency asked to be left alone. When ok is false, retryAfter is when asking again is useful; 0 when
-// that is not known.
+// than a probe. None is let through while the dependency asked to be left alone. When ok
+// is false, retryAfter is when asking again is useful; 0 when that is not known.
 //
 // One that succeeds in an open breaker is its first good probe, and makes it half-open
 // before its time; in a closed one, which the fleet's layer holds back, it changes

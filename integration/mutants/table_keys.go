@@ -17,6 +17,8 @@ func breakerKeyBugs() []mutant {
 		{"keys: a failed call before the time is no evidence", early, `		l.lastDep = now
 `, ``, rules},
 
+		{"keys: who asked to be left alone is not", early, `max(l.restUntil, l.alone)`, `l.restUntil`, rules},
+		{"keys: a call that an operator lets pass stays out", keyed, `		s.leave(k.replica.clock.now())`, `		_ = s`, by},
 		{"keys: an open one is given up for a new one", seats, `	if isOpen {
 		to =`, `	if false {
 		to =`, by},
