@@ -57,7 +57,8 @@ func breakerKeyBugs() []mutant {
 		{"keys: a closed replica keeps them", replica, `k.drop()`, `_ = k`, by},
 		{
 			"keys: what is said to all misses breakers", "orchestrator/step.go",
-			`s.limit != nil || s.keyed()`, `s.limit != nil`, []string{"./orchestrator"},
+			`s.limit != nil || s.keyed()`, `s.limit != nil`,
+			[]string{"./orchestrator"},
 		},
 	}
 }
