@@ -7,7 +7,7 @@ FUZZTIME              ?= 10s
 DURATION              ?= 10m
 # SEEDS is how many fleets sim plays. HOLDFAST_SEED=n plays the one of that seed.
 SEEDS                 ?= 1000
-# ARGS goes to `go test` in test, race, bench and sim, to the demo in demo, and to the program in mutants.
+# ARGS goes to `go test` in test, race, bench and sim, to the demo in demo, and to the program in mutants and trips.
 ARGS                  ?=
 
 # Every folder with a go.mod, found and not listed: a new module cannot be forgotten.
@@ -22,7 +22,7 @@ export GOWORK := off
 in-each-module = @set -e; for module in $(MODULES); do echo "== $$module"; (cd $$module && $(1)); done
 
 .DEFAULT_GOAL := help
-.PHONY: help test race lint fix-check tidy fuzz bench mutants faults histories sim soak ci demo
+.PHONY: help test race lint fix-check tidy fuzz bench mutants faults histories sim soak trips ci demo
 
 help: ## show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -53,7 +53,7 @@ mutants: ## put known bugs back, one at a time: fail if no test notices; ARGS='-
 	@cd integration && CGO_ENABLED=0 $(CURDIR)/scripts/with-redis go run ./mutants $(ARGS)
 
 sim: ## simulated fleets, drawn from seeds: SEEDS=5000 plays more than the default 1000
-	@cd fleet && HOLDFAST_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run '^TestSimulated(Fleets|FleetsLend|Bulkheads)$$' $(ARGS)
+	@cd fleet && HOLDFAST_SEEDS=$(SEEDS) go test -count=1 -timeout 0 -run '^TestSimulated(Fleets|FleetsLend|Bulkheads|Breakers)$$' $(ARGS)
 
 ci: ## exactly what CI runs
 	@bash .ci/run
@@ -63,6 +63,9 @@ faults: ## break Redis, networks and replicas in every known way; ARGS=pattern p
 
 soak: ## mixed load and faults for DURATION (default 10m): fail if memory, goroutines, connections or keys grow
 	@cd integration && ../scripts/with-redis go run ./soak -duration '$(DURATION)'
+
+trips: ## how soon 16 processes know of a trip; ARGS='-deaf -trips 20' loses every push
+	@cd integration && ../scripts/with-redis go run ./trips $(ARGS)
 
 histories: ## 200,000 calls of eight processes through every fault, judged by porcupine; a short run is part of test
 	@cd integration && HOLDFAST_HISTORIES=long ../scripts/with-redis go test -count=1 -timeout 15m -v -run '^TestHistories$$' ./histories $(ARGS)

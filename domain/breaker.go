@@ -133,6 +133,12 @@ type CircuitBreaker struct {
 	// open again then, if any of them ended. Longer than ProbeLease, it outlasts
 	// a replica that was killed with its probe. Defaults to RecoveryTimeout.
 	MaxHalfOpen time.Duration
+	// Ramp is how long admission rises after the fleet's layer closed: to 5, 25 and 50 % of
+	// the calls a second that the fleet made when it opened, for a third of that time
+	// each, but no less than Probes a second. It is one bucket for the whole fleet.
+	// Needs a store with buckets, and a Sharing other than ShareLocal. Defaults to none:
+	// all calls pass at once. Not to be had with Keyed.
+	Ramp time.Duration
 	// Sharing says whose opinions open the fleet. Defaults to ShareQuorum, and to
 	// ShareLocal if Keyed.
 	Sharing Sharing
@@ -237,6 +243,7 @@ func (c CircuitBreaker) validateDurations() error {
 		{"MaxRecoveryTimeout", c.MaxRecoveryTimeout},
 		{"ProbeLease", c.ProbeLease},
 		{"MaxHalfOpen", c.MaxHalfOpen},
+		{"Ramp", c.Ramp},
 	}
 	for _, x := range durations {
 		switch {
@@ -249,6 +256,9 @@ func (c CircuitBreaker) validateDurations() error {
 		case x.d != 0 && x.d < time.Millisecond:
 			return invalid(kindBreaker, x.field, "is below a millisecond")
 		}
+	}
+	if c.Ramp > 0 && c.Sharing == ShareLocal {
+		return invalid(kindBreaker, "Ramp", "is the fleet's: it needs a Sharing other than ShareLocal")
 	}
 	if d := c.WithDefaults(); d.MaxRecoveryTimeout < d.RecoveryTimeout {
 		return invalid(kindBreaker, "MaxRecoveryTimeout", "is below RecoveryTimeout")
@@ -305,6 +315,7 @@ func (c CircuitBreaker) String() string {
 	f.int("probes", int64(c.Probes))
 	f.duration("probe_lease", c.ProbeLease)
 	f.duration("max_half_open", c.MaxHalfOpen)
+	f.duration("ramp", c.Ramp)
 	if c.Sharing != ShareDefault {
 		f.text("sharing", c.Sharing.String())
 	}

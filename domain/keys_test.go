@@ -3,6 +3,7 @@ package domain_test
 import (
 	"math"
 	"testing"
+	"time"
 
 	hold "github.com/holdfast-go/holdfast/domain"
 )
@@ -30,6 +31,7 @@ func TestValidateKeys(t *testing.T) {
 		{"a share below the thousandth", hold.CircuitBreaker{Keyed: true, MaxOpenShare: 0.0009}, "MaxOpenShare"},
 		{"a share that is no number", hold.CircuitBreaker{Keyed: true, MaxOpenShare: math.NaN()}, "MaxOpenShare"},
 		{"all", hold.CircuitBreaker{Keyed: true, MaxOpenShare: 1}, ""},
+		{"a ramp for each", hold.CircuitBreaker{Keyed: true, Sharing: hold.ShareQuorum, Ramp: time.Second}, "Ramp"},
 		{"the last 1,000 calls of 1,000", hold.CircuitBreaker{Keyed: true, CountWindow: 1000}, ""},
 		{"more than are remembered", hold.CircuitBreaker{Keyed: true, CountWindow: 1001}, "CountWindow"},
 		{"the last calls of few", hold.CircuitBreaker{Keyed: true, MaxKeys: 100, CountWindow: 10_000}, ""},

@@ -66,12 +66,15 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	return r.breakerLocked(port.ID{Name: p.Name}, p, rules), nil
 }
 
-// canShare refuses to share where the store does not.
+// canShare refuses to share, or to have a ramp, where the store cannot.
 func (r *Replica) canShare(p domain.CircuitBreaker) error {
 	if p.Sharing != domain.ShareLocal && (r.stores.Breakers == nil || r.stores.Views == nil) {
 		return &domain.PolicyError{
 			Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal",
 		}
+	}
+	if p.Ramp > 0 && r.stores.Buckets == nil {
+		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
 	}
 	return nil
 }
@@ -118,6 +121,9 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if p.Ramp > 0 && b.replica.stores.Buckets == nil {
+		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
+	}
 	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing || p.Keyed != b.policy.Keyed {
 		return &domain.PolicyError{
 			Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing and Keyed cannot change: they say which breaker it is",
@@ -170,6 +176,9 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 	p, ask, err := b.admit(budget)
 	if ask != nil {
 		p, err = b.askProbe(ctx, budget, ask)
+	}
+	if err == nil {
+		p, err = b.climb(ctx, budget, p)
 	}
 	return b.lenient(p, err)
 }
@@ -266,7 +275,7 @@ func (b *Breaker) regate() {
 	var epoch uint64
 	fresh := b.pulse == nil || b.fleet.fresh
 	itself := b.fleet.order.force == domain.ForceNone
-	if fresh && itself && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
+	if fresh && itself && b.fleet.ramp.base == 0 && b.local.State() == domain.StateClosed && b.fleet.closed() && !b.replica.closed.Load() {
 		epoch = b.local.Epoch()
 	}
 	if b.gate.Load() != epoch {
@@ -286,6 +295,7 @@ type Status struct {
 	Failures     int64         // of those
 	Slow         int64         // of those calls, too
 	Override     domain.Override
+	Ramp         time.Duration // how long the ramp after closing still lasts
 }
 
 // Status reads the breaker and changes nothing.
@@ -301,6 +311,9 @@ func (b *Breaker) Status() Status {
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)
 	if s.Fleet > s.Local && !b.fleet.closed() {
 		s.State, s.Scope, s.RetryAfter = s.Fleet, domain.ScopeFleet, max(b.mayAskAt()-now, 0)
+	}
+	if b.fleet.ramp.base > 0 {
+		s.Ramp = max(b.fleet.ramp.until-now, 0)
 	}
 	switch s.Override = b.override(now); s.Override.Force {
 	case domain.ForceNone:

@@ -31,6 +31,7 @@ type Limiter struct {
 	foreign  atomic.Int64 // when the fleet last decided by other numbers than ours; 0 = not since they are ours
 	misfit   atomic.Int64 // when LimitFor last gave numbers that cannot be meant; 0 = never
 	own      bool         // it is the library's: no LimitFor is asked about it
+	quiet    bool         // its numbers are meant to change from one replica to the next: that is no event
 
 	only  *lane // of a limit that is not keyed
 	lanes lanes // of one that is
@@ -331,7 +332,7 @@ func (l *Limiter) decide(set *settings, q demand, r *port.TakeReply, place int, 
 // was not so for a while. (Bucket by bucket, and moment by moment, it changes: a
 // bucket that is full takes the numbers of whoever comes next.)
 func (l *Limiter) noteForeign(set *settings) {
-	if !l.replica.firstSeen(&l.foreign) {
+	if l.quiet || !l.replica.firstSeen(&l.foreign) {
 		return
 	}
 	l.replica.emit(domain.Event{

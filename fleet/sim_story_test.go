@@ -65,7 +65,8 @@ func (s *story) failf(format string, args ...any) {
 	for _, n := range s.notes[max(len(s.notes)-lastNotes, 0):] {
 		fmt.Fprintf(&end, "%14v %s\n", n.at, n.text)
 	}
-	s.tb.Logf("replay it: HOLDFAST_SEED=%d go test ./fleet -run TestSimulatedFleets$\nthe last of its story:\n%s", s.seed, end.String())
+	test, _, _ := strings.Cut(s.tb.Name(), "/")
+	s.tb.Logf("replay it: HOLDFAST_SEED=%d go test ./fleet -run '%s$'\nthe last of its story:\n%s", s.seed, test, end.String())
 }
 
 // sort brings the notes of one instant into one order: goroutines that run at

@@ -24,6 +24,7 @@ type fleetView struct {
 	detached bool          // open ran out while the store was out of reach: the local layer decides
 	foreign  bool
 	order    heldOrder // an operator's
+	ramp     ramp      // after closing
 }
 
 func (v *fleetView) closed() bool { return v.state == domain.StateClosed || v.detached }
@@ -178,7 +179,9 @@ func (b *Breaker) adopt(now time.Duration, v port.View) {
 	}
 	if v.Epoch != known {
 		b.probe.turn()
+		b.fleet.ramp = ramp{}
 	}
+	b.fleet.ramp.adopt(now, v, b.policy.Ramp)
 	b.handOver(now, v, old, known, was)
 	if v.State != old {
 		b.replica.emit(domain.Event{

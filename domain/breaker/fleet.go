@@ -12,6 +12,8 @@ const (
 	votesKept    = 1024            // replicas whose votes are kept, each by name
 	claimMicro   = 60_000_000      // claims that nobody brought for so long fall
 	aheadMicro   = 86_400_000_000  // a known epoch further ahead than this is refused
+	callsCounted = 1 << 31         // of one replica, at most
+	callsSummed  = 1 << 33         // of all, so that a script reckons exactly
 	longestMicro = 604_800_000_000 // evidence lasts no longer than the longest window, a week
 	noEpoch      = 0
 	askedOnly    = 'a' // of a replica in half-open: it asked for a probe
@@ -30,8 +32,9 @@ type Fleet struct {
 	fresh        bool // the epoch began with nothing before it: a new breaker, or one whose state was lost
 	state        domain.State
 	atMicro      int64 // when the state began
-	forMicro     int64 // how long it lasts: open, or half-open at most
+	forMicro     int64 // how long it lasts: open, half-open at most, or closed the ramp
 	growth       int64 // reopenings in a row
+	base         int64 // calls a second of the fleet when it opened; 0 = no ramp
 	aloneUntil   int64 // until when the dependency asked to be left alone; 0 = it did not
 
 	votes                     map[string]vote // closed: what each replica saw
@@ -84,7 +87,8 @@ type Evidence struct {
 type View struct {
 	Epoch    uint64
 	State    domain.State
-	ForMicro int64 // open: the rest of it; half-open: until a lease may be free
+	ForMicro int64 // open: the rest of it; half-open: until a lease may be free; closed: the rest of the ramp
+	Base     int64 // while a ramp lasts: of how many calls a second of the fleet
 	Fresh    bool  // the epoch began with nothing before it: to a replica that knew an earlier one, its state was lost
 	Foreign  bool  // other rules than the replica's are in force
 	Ahead    bool  // refused: the replica claims to know an epoch, or an order, of a later day; the rest is zero
@@ -114,6 +118,7 @@ func (f *Fleet) Report(nowMicro int64, r Rules, e Evidence) (v View, moved bool)
 		f.sweep(nowMicro)
 	}
 	if f.reached() {
+		f.base = f.calls(nowMicro)
 		f.turnBy(e.Replica, domain.StateOpen, nowMicro, f.recovery(nowMicro, 0))
 		moved = true
 	}
@@ -209,7 +214,7 @@ func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
 	if e.Bad {
 		f.leaveAlone(nowMicro, e.AloneMicro)
 	}
-	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, e.Calls, e.Failures}
+	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, max(e.Calls, 0), max(e.Failures, 0)}
 	f.votes[e.Replica] = now
 	f.tell(now, 1)
 	if now.bad != old.bad {
@@ -225,6 +230,28 @@ func (f *Fleet) tell(v vote, sign int64) {
 		f.bad += sign
 		f.badWeight += sign * v.weight
 	}
+}
+
+// calls is how many calls a second the fleet makes, by the votes there are; in a ramp, as
+// many as before it at least. It is at least 1, so that it is known.
+func (f *Fleet) calls(nowMicro int64) int64 {
+	sum := int64(0)
+	for _, v := range f.votes {
+		sum += min(v.calls, callsCounted)
+	}
+	base := max(min(sum, callsSummed)*1_000_000/f.rules.WindowMicro, 1)
+	if f.rampRest(nowMicro) > 0 {
+		base = max(base, f.base)
+	}
+	return base
+}
+
+// rampRest is how long the ramp of a closed breaker still lasts.
+func (f *Fleet) rampRest(nowMicro int64) int64 {
+	if f.state != domain.StateClosed || f.base == 0 {
+		return 0
+	}
+	return max(f.forMicro-max(nowMicro-f.atMicro, 0), 0)
 }
 
 // leaveAlone notes for how long the dependency asked to be left alone.
@@ -264,7 +291,7 @@ func (f *Fleet) sweep(nowMicro int64) {
 // every vote and lease of the last one.
 func (f *Fleet) turn(to domain.State, nowMicro, forMicro int64) {
 	*f = Fleet{
-		rules: f.rules, challengedAt: f.challengedAt, growth: f.growth,
+		rules: f.rules, challengedAt: f.challengedAt, growth: f.growth, base: f.base,
 		epoch: max(uint64(nowMicro), f.epoch+1), state: to,
 		atMicro: nowMicro, forMicro: forMicro, sweptAt: nowMicro,
 		order: f.order, records: f.records,
@@ -302,6 +329,9 @@ func (f *Fleet) view(nowMicro int64, r Rules) View {
 	case domain.StateHalfOpen:
 		v.ForMicro = f.leaseFree(nowMicro)
 	case domain.StateClosed:
+		if v.ForMicro = f.rampRest(nowMicro); v.ForMicro > 0 {
+			v.Base = f.base
+		}
 	}
 	return v
 }

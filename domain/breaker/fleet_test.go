@@ -39,7 +39,7 @@ func TestCompile(t *testing.T) {
 	if _, err := Compile(domain.CircuitBreaker{MinReplicas: 1}); err == nil {
 		t.Error("a quorum of one is compiled")
 	}
-	if got := want.Numbers([]int64{7}); len(got) != 11 || got[0] != 7 || got[2] != 2 || got[10] != 30*second {
+	if got := want.Numbers([]int64{7}); len(got) != 12 || got[0] != 7 || got[2] != 2 || got[10] != 30*second || got[11] != 0 || RulesOf(got[1:]) != want {
 		t.Errorf("Numbers = %v", got)
 	}
 }

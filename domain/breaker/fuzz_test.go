@@ -46,7 +46,7 @@ func FuzzBreaker(f *testing.F) {
 		policy := domain.CircuitBreaker{
 			FailureThreshold: threshold, FailureRatio: ratio, MinCalls: minCalls, Window: time.Duration(window),
 			RecoveryTimeout: time.Duration(recovery), MaxRecoveryTimeout: time.Duration(longest),
-			SuccessThreshold: successes, Probes: probes, ProbeLease: time.Duration(lease), MaxHalfOpen: time.Duration(half),
+			SuccessThreshold: successes, Probes: probes, ProbeLease: time.Duration(lease), MaxHalfOpen: time.Duration(half), Ramp: time.Duration(half),
 			Sharing: domain.Sharing(sharing), MinReplicas: replicas, Quorum: quorum, Version: version,
 		}
 		r, err := Compile(policy)
@@ -79,7 +79,7 @@ func checkRules(t *testing.T, r Rules) {
 	t.Helper()
 	for i, n := range r.Numbers(nil) {
 		least := int64(1)
-		if i == 0 || i == 2 { // version, and the quorum, which ShareAny has not
+		if i == 0 || i == 2 || i == 10 { // version, the quorum, which ShareAny has not, and the ramp
 			least = 0
 		}
 		if n < least || n >= 1<<53 {

@@ -192,7 +192,7 @@ func (f *Fleet) decide(nowMicro int64, by string) bool {
 	}
 	switch {
 	case f.succeeded >= f.rules.Successes && f.good+f.failed >= enough && f.good >= f.failed:
-		f.turnBy(by, domain.StateClosed, nowMicro, 0)
+		f.turnBy(by, domain.StateClosed, nowMicro, f.rules.RampMicro)
 	case f.failed >= enough && f.failed > f.good,
 		since > f.forMicro && f.good+f.failed > 0 && len(f.leases) == 0:
 		f.growth++

@@ -25,6 +25,7 @@ type Rules struct {
 	LeaseMicro       int64
 	Successes        int64
 	HalfOpenMicro    int64
+	RampMicro        int64 // how long admission rises after closing; 0 = not at all
 }
 
 // Compile returns the rules of a valid policy; else what its Validate says.
@@ -44,6 +45,7 @@ func Compile(c domain.CircuitBreaker) (Rules, error) {
 		LeaseMicro:       c.ProbeLease.Microseconds(),
 		Successes:        int64(c.SuccessThreshold),
 		HalfOpenMicro:    c.MaxHalfOpen.Microseconds(),
+		RampMicro:        c.Ramp.Microseconds(),
 	}
 	if c.Sharing == domain.ShareAny {
 		r.MinReplicas, r.QuorumMille = 1, 0
@@ -57,10 +59,10 @@ func Compile(c domain.CircuitBreaker) (Rules, error) {
 func mille(ratio float64) int64 { return int64(math.Floor(ratio*1000 + 1e-9)) }
 
 // numbers are all of r, in the order in which the protocol writes them.
-func (r Rules) numbers() [10]int64 {
+func (r Rules) numbers() [11]int64 {
 	return [...]int64{
 		r.Version, r.MinReplicas, r.QuorumMille, r.WindowMicro, r.RecoveryMicro,
-		r.MaxRecoveryMicro, r.Probes, r.LeaseMicro, r.Successes, r.HalfOpenMicro,
+		r.MaxRecoveryMicro, r.Probes, r.LeaseMicro, r.Successes, r.HalfOpenMicro, r.RampMicro,
 	}
 }
 
@@ -73,11 +75,12 @@ func (r Rules) Numbers(dst []int64) []int64 {
 
 // RulesOf is the inverse of Numbers: what is missing at the end of n is 0.
 func RulesOf(n []int64) Rules {
-	var all [10]int64
+	var all [11]int64
 	copy(all[:], n)
 	return Rules{
 		Version: all[0], MinReplicas: all[1], QuorumMille: all[2], WindowMicro: all[3], RecoveryMicro: all[4],
 		MaxRecoveryMicro: all[5], Probes: all[6], LeaseMicro: all[7], Successes: all[8], HalfOpenMicro: all[9],
+		RampMicro: all[10],
 	}
 }
 

@@ -40,8 +40,11 @@ type View struct {
 	Epoch uint64
 	State domain.State
 	// For is, from the reply on, how long an open breaker stays open, or until
-	// a half-open one may have a free probe lease.
-	For     time.Duration
+	// a half-open one may have a free probe lease, or how long the ramp of a closed
+	// one lasts.
+	For time.Duration
+	// Base is, while a ramp lasts, how many calls a second of the whole fleet it is of.
+	Base    int64
 	Fresh   bool // the epoch began with nothing before it: to one who knew an earlier epoch, the state was lost
 	Foreign bool // other rules than the caller's are in force
 	// Order is an operator's last: of [ViewSource].Read all of it, else its serial

@@ -310,6 +310,7 @@ func localLayerBugs() []mutant {
 		{"a replica alone lets more probes through than Probes", file, `if len(l.out) >= l.probes {`, `if len(l.out) > l.probes {`, by},
 		{"a hung probe keeps a replica's slot", file, `for n < len(l.out) && l.out[n].until <= now {`, `for false {`, by},
 		{"a replica's own trouble is told to the fleet", file, `case rest <= 0 || (tripped && !l.byDep):`, `case rest <= 0:`, by},
+		{"an opinion counts for as long as the layer is open", file, `l.lastDep + l.window - now`, `l.lastDep + l.recovery - now`, by},
 		{"what is ignored can trip", file, `if o == domain.Ignored {`, `if false {`, by},
 		{"as long as is allowed is slow", file, `l.slowAfter > 0 && took > l.slowAfter`, `l.slowAfter > 0 && took >= l.slowAfter`, by},
 		{"no call is slow", file, `l.slowAfter > 0 && took > l.slowAfter`, `false`, by},

@@ -17,7 +17,7 @@
 --          1 = unreadable | 2 = of a newer schema | 3 = too late | 4 = serial too far ahead
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local AHEAD, DAYS, RECORDS, BIG = 86400000000, 604800000, '256', 9007199254740991
-local COUNTERS = {'y', 's', 'l', 'g', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a'}
+local COUNTERS = {'y', 's', 'l', 'g', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a', 'b'}
 local LONGEST = 315360000000000 -- ten years, µs
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -93,5 +93,5 @@ redis.call('PEXPIRE', KEYS[1], string.format('%.0f', DAYS + math.ceil(math.max(l
 redis.pcall('XADD', KEYS[2], 'MAXLEN', RECORDS, '*', 't', string.format('%.0f', now), 'k', '3', 'e', string.format('%.0f', epoch),
   's', state, 'o', put[2], 'ob', ARGV[8], 'or', ARGV[9])
 redis.pcall('PEXPIRE', KEYS[2], string.format('%.0f', DAYS))
-redis.pcall('PUBLISH', KEYS[1], string.format('1 0 0 0 0 %.0f', serial))
+redis.pcall('PUBLISH', KEYS[1], string.format('1 0 0 0 0 %.0f 0', serial))
 return {1, now, 0, serial}

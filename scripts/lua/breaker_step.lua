@@ -7,11 +7,13 @@
 --            e  epoch; grows at each transition
 --            y  1 if the epoch began with nothing before it, else 0
 --            s  state: 0 closed, 1 half-open, 2 open
---            t, l  when it began, Unix µs, and how long it lasts, µs
+--            t, l  when it began, Unix µs, and how long it lasts, µs: open, half-open at most,
+--                  or closed the ramp
 --            g  reopenings in a row
 --            w  when the votes were last swept, Unix µs
 --            nb, wb, wa, nr  bad replicas, their weight, all weight, replicas with a vote
 --            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>"
+--            b  calls a second of the fleet when it opened, which its ramp rises to; 0 = no ramp
 --            a  until when the dependency asked to be left alone, Unix µs; 0 = it did not
 --            na, ns, nx, k  half-open: replicas that asked, with a success, without; successes
 --            h:<replica>  half-open: a = it asked, s = a probe succeeded, x = its probes did not
@@ -27,16 +29,18 @@
 -- ARGV[5]  replica       ARGV[6]  epoch known to it, 0 = none
 -- ARGV[7]  report: sequence number; ask and settle: token of the lease
 -- ARGV[8]  settle: outcome 0 success | 1 failure | 2 local failure | 3 ignored; else 0
--- ARGV[9..18]   version, min replicas, quorum ‰, window, recovery, longest recovery,
---               probes, lease, successes, longest half-open; times in µs
--- ARGV[19..24]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
--- ARGV[25]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
+-- ARGV[9..19]   version, min replicas, quorum ‰, window, recovery, longest recovery,
+--               probes, lease, successes, longest half-open, ramp; times in µs
+-- ARGV[20..25]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
+-- ARGV[26]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
---              granted 0|1, lease µs, serial of an operator's last order
+--              granted 0|1, lease µs, serial of an operator's last order,
+--              while a ramp lasts its calls a second
 --          1 = unreadable | 2 = of a newer schema | 3 = too late | 4 = known epoch too far ahead
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
 local CLAIM, AHEAD, DAYS, VOTES, RECORDS = 60000000, 86400000000, 604800000, 1024, '256'
+local CALLS, SUM = 2147483648, 8589934592 -- 2^31 of a replica, 2^33 of all, so that µs of them are exact
 local WEEK, BIG = 604800000000, 9007199254740991 -- µs; 2^53 - 1
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
@@ -58,7 +62,7 @@ local function int(text, high)
   return n <= high and n or nil
 end
 
-local RULES = {'version', 'replicas', 'quorum', 'window', 'recovery', 'longest', 'probes', 'lease', 'successes', 'half'}
+local RULES = {'version', 'replicas', 'quorum', 'window', 'recovery', 'longest', 'probes', 'lease', 'successes', 'half', 'ramp'}
 
 -- rules reads the numbers of a claim "1:…", and what is wrong with it.
 local function rules(p)
@@ -73,7 +77,7 @@ local function rules(p)
     r[RULES[n] or ''] = int(text, BIG)
   end
   for i = 1, #RULES do
-    local least = (RULES[i] == 'version' or RULES[i] == 'quorum') and 0 or 1
+    local least = (RULES[i] == 'version' or RULES[i] == 'quorum' or RULES[i] == 'ramp') and 0 or 1
     if not r[RULES[i]] or r[RULES[i]] < least then
       return nil, 1 -- a recovery of 0 would double without end
     end
@@ -97,7 +101,7 @@ local function better(a, b)
   return false
 end
 
-local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a'}
+local NUMBERS = {'e', 'y', 's', 't', 'l', 'g', 'x', 'w', 'nb', 'wb', 'wa', 'nr', 'na', 'ns', 'nx', 'k', 'a', 'b'}
 local r, f, leases = mine, nil, {} -- rules in force, state, leases out
 local old = {} -- the fields as they are stored
 local vote, seen -- this replica's own fields
@@ -124,15 +128,15 @@ local function begin(epoch)
 end
 
 local function turn(state, lasts, growth)
-  local x, epoch = f.x, math.max(now, f.e + 1)
+  local x, b, epoch = f.x, f.b, math.max(now, f.e + 1)
   begin(epoch)
-  f.y, f.s, f.l, f.g, f.x = 0, state, lasts, growth, x
+  f.y, f.s, f.l, f.g, f.x, f.b = 0, state, lasts, growth, x, b
   log('1')
 end
 
 -- alone notes for how long the dependency asked to be left alone.
 local function alone()
-  local asked = tonumber(ARGV[25])
+  local asked = tonumber(ARGV[26])
   if asked > 0 then
     f.a = math.max(f.a, now + math.min(asked, WEEK))
   end
@@ -244,6 +248,21 @@ local function parse(text)
   return int(seq, BIG) or 0, int(bad, 1) or 0, int(weight, 1000) or 0, int(at, BIG) or 0, int(lasts, BIG) or 0
 end
 
+-- ramp_rest is how long the ramp of a closed breaker still lasts.
+local function ramp_rest()
+  if f.s ~= 0 or f.b == 0 then
+    return 0
+  end
+  return math.max(f.l - (now - f.t), 0)
+end
+
+local counted = 0 -- calls of the votes that were swept and kept
+
+-- calls_of is how many calls a vote rests on.
+local function calls_of(text)
+  return math.min(int(string.match(text, '^%d+:[01]:%d+:%d+:%d+:(%d+):'), BIG) or 0, CALLS)
+end
+
 local function tell(bad, weight, sign)
   f.wa = f.wa + sign * weight
   f.nb = f.nb + sign * bad
@@ -273,6 +292,7 @@ local function sweep(own)
         end
         tell(bad, weight, 1)
         f.nr = f.nr + 1
+        counted = counted + calls_of(all[i + 1])
       end
     end
   end
@@ -283,6 +303,7 @@ local function sweep(own)
     end
     tell(bad, weight, 1)
     f.nr = f.nr + 1
+    counted = counted + calls_of(own)
   end
   return own
 end
@@ -297,26 +318,28 @@ local function report()
     return
   end
   tell(was, weight, -1)
-  if ARGV[22] == '1' then
+  if ARGV[23] == '1' then
     f.nr = f.nr - (vote and 1 or 0)
     vote = nil
   elseif vote or f.nr < VOTES then
     f.nr = f.nr + (vote and 0 or 1)
-    local weight, counts = math.max(math.min(tonumber(ARGV[20]), 1000), 0), math.max(math.min(tonumber(ARGV[21]), WEEK), 0)
-    vote = token .. ':' .. ARGV[19] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[23] .. ':' .. ARGV[24]
-    local bad = tonumber(ARGV[19])
+    local weight, counts = math.max(math.min(tonumber(ARGV[21]), 1000), 0), math.max(math.min(tonumber(ARGV[22]), WEEK), 0)
+    vote = token .. ':' .. ARGV[20] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[24] .. ':' .. ARGV[25]
+    local bad = tonumber(ARGV[20])
     if bad == 1 then
       alone()
     end
     tell(bad, weight, 1)
     if bad ~= was then
-      log('2', 'b', ARGV[19], 'w', string.format('%.0f', weight))
+      log('2', 'b', ARGV[20], 'w', string.format('%.0f', weight))
     end
   end
   if reached() or now - f.w >= r.window then
     vote = sweep(vote)
   end
   if reached() then
+    local base = math.max(math.floor(math.min(counted, SUM) * 1000000 / r.window), 1)
+    f.b = ramp_rest() > 0 and math.max(base, f.b) or base
     turn(2, recovery(0), 0)
   end
 end
@@ -362,7 +385,7 @@ local function decide()
     enough = math.max(1, math.min(enough, f.na))
   end
   if f.k >= r.successes and f.ns + f.nx >= enough and f.ns >= f.nx then
-    turn(0, 0, 0)
+    turn(0, r.ramp, 0)
     return true
   end
   if (f.nx >= enough and f.nx > f.ns) or (since > f.l and f.ns + f.nx > 0 and #leases == 0) then
@@ -463,7 +486,10 @@ local function lasts()
   if f.s == 2 then
     return math.max(f.l - (now - f.t), 0)
   end
-  if f.s == 0 or #leases < r.probes then
+  if f.s == 0 then
+    return ramp_rest()
+  end
+  if #leases < r.probes then
     return 0
   end
   local first = rest(leases[1])
@@ -505,6 +531,11 @@ local function wipe()
   end
 end
 
+-- base is of how many calls a second a ramp is, while it lasts.
+local function base()
+  return ramp_rest() > 0 and f.b or 0
+end
+
 local wrong, why = load()
 if not wrong then
   return redis.error_reply(why)
@@ -517,11 +548,11 @@ if heal then
   r, f, leases, again = mine, nil, {}, true
 end
 if not f and known == 0 then
-  if op ~= 'report' or ARGV[22] == '1' then
+  if op ~= 'report' or ARGV[23] == '1' then
     if heal then
       wipe()
     end
-    return {1, now, 0, 0, 0, 0, 0, 0, 0, 0, serial()}
+    return {1, now, 0, 0, 0, 0, 0, 0, 0, 0, serial(), 0}
   end
   begin(now)
   known, moved = now, false
@@ -591,8 +622,9 @@ if #records > 0 then
   redis.pcall('PEXPIRE', KEYS[2], string.format('%.0f', DAYS))
 end
 if moved then
-  redis.pcall('PUBLISH', KEYS[1], string.format('1 %.0f %.0f %.0f %.0f %.0f', f.e, f.s, lasts(), f.y, serial()))
+  redis.pcall('PUBLISH', KEYS[1], string.format('1 %.0f %.0f %.0f %.0f %.0f %.0f', f.e, f.s, lasts(), f.y, serial(), base()))
 end
 return {
   1, now, 0, f.e, f.s, math.max(lasts(), wait), f.y, r.p == mine.p and 0 or 1, granted and 1 or 0, granted or 0, serial(),
+  base(),
 }

@@ -120,10 +120,10 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 2, 25)
+	c := newCall(s.step, 2, 26)
 	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)),
 		st.op, st.replica, st.known, st.token, uint8(st.outcome))
-	for _, n := range st.rules.Numbers(make([]int64, 0, 10)) {
+	for _, n := range st.rules.Numbers(make([]int64, 0, 11)) {
 		c.words = append(c.words, n)
 	}
 	for _, n := range st.extra {
@@ -147,7 +147,7 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 	}
 	st.view = port.View{
 		Epoch: uint64(n[3]), State: domain.State(n[4]), For: micros(n[5]), Fresh: n[6] != 0, Foreign: n[7] != 0,
-		Order: breaker.Order{Serial: uint64(n[10])},
+		Order: breaker.Order{Serial: uint64(n[10])}, Base: n[11],
 	}
 	st.granted, st.lease = n[8] != 0, micros(n[9])
 	return nil
@@ -156,8 +156,8 @@ func (s breakerStore) readStep(c *call, st *step, sent time.Time) error {
 // possible reports whether the script can have answered n to st. A lease is
 // given only to who asks for one, and only while half-open.
 func (st *step) possible(n []int64) bool {
-	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact, exact} {
-		if len(n) != 11 || i >= 3 && !within(n[i], high) {
+	for i, high := range [...]int64{3: exact, int64(domain.StateOpen), exact, 1, 1, 1, exact, exact, exact} {
+		if len(n) != 12 || i >= 3 && !within(n[i], high) {
 			return false
 		}
 	}

@@ -100,18 +100,19 @@ func TestRepliesThatAreNone(t *testing.T) {
 func TestPushesThatMakeNoSense(t *testing.T) {
 	t.Parallel()
 	for payload, want := range map[string]port.View{
-		"1 7 2 30000000 0 0": {Epoch: 7, State: domain.StateOpen, For: 30 * time.Second},
-		"1 7 1 5 0 0":        {Epoch: 7, State: domain.StateHalfOpen, For: 5 * time.Microsecond},
-		"1 7 0 0 1 9":        {Epoch: 7, Fresh: true, Order: breaker.Order{Serial: 9}},
-		"1 0 0 0 0 9":        {Order: breaker.Order{Serial: 9}},
-		"1 7 3 0 0 0":        {},
-		"1 0 2 5 0 0":        {},
+		"1 7 2 30000000 0 0 0": {Epoch: 7, State: domain.StateOpen, For: 30 * time.Second},
+		"1 7 1 5 0 0 8":        {Epoch: 7, State: domain.StateHalfOpen, For: 5 * time.Microsecond},
+		"1 7 0 0 1 9 0":        {Epoch: 7, Fresh: true, Order: breaker.Order{Serial: 9}},
+		"1 0 0 0 0 9 0":        {Order: breaker.Order{Serial: 9}},
+		"1 7 3 0 0 0 0":        {},
+		"1 7 0 5 0 0 80":       {Epoch: 7, For: 5 * time.Microsecond, Base: 80},
+		"1 0 2 5 0 0 0":        {},
 	} {
 		if got, err := readPush(payload); got != want || err != nil {
 			t.Errorf("readPush(%q) = %+v, %v; want %+v", payload, got, err, want)
 		}
 	}
-	for _, payload := range []string{"", "1", "2 7 2 5 0 0", "1 7 2 5 0", "1 7 2 5 0 0 0", "1 x 2 5 0 0", "1 7 2 99999999999999999999 0 0", "1 7 2 9223372036854775807 0 0", "1 7 2 -5 0 0", "1 -7 2 0 0 0", "1 7 2 5 0 -1", "poison"} {
+	for _, payload := range []string{"", "1", "2 7 2 5 0 0 0", "1 7 2 5 0 0", "1 7 2 5 0 0 0 0", "1 x 2 5 0 0 0", "1 7 2 99999999999999999999 0 0 0", "1 7 2 9223372036854775807 0 0 0", "1 7 2 -5 0 0 0", "1 -7 2 0 0 0 0", "1 7 2 5 0 -1 0", "poison"} {
 		if got, err := readPush(payload); err == nil {
 			t.Errorf("readPush(%q) = %+v; want an error", payload, got)
 		}

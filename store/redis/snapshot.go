@@ -23,8 +23,8 @@ func readSnapshot(nowMicro int64, h map[string]string) (breaker.Snapshot, error)
 		return breaker.Snapshot{}, err
 	}
 	s := breaker.Snapshot{View: breaker.View{
-		Epoch: v.Epoch, State: v.State, ForMicro: v.For.Microseconds(), Fresh: v.Fresh,
-		Order: readOrder(nowMicro, fields[7], fields[8], fields[9]),
+		Epoch: v.Epoch, State: v.State, ForMicro: v.For.Microseconds(), Base: v.Base, Fresh: v.Fresh,
+		Order: readOrder(nowMicro, fields[8], fields[9], fields[10]),
 	}}
 	if v.Epoch == 0 {
 		return s, nil

@@ -18,7 +18,7 @@ import (
 type viewSource struct{ *Store }
 
 // The fields of a breaker that a view is made of.
-var viewFields = []string{"p", "e", "s", "t", "l", "y", "q", "o", "ob", "or"} //nolint:gochecknoglobals // a constant list
+var viewFields = []string{"p", "e", "s", "t", "l", "y", "b", "q", "o", "ob", "or"} //nolint:gochecknoglobals // a constant list
 
 // Read reads views by plain commands, in one pipeline: they cost the server a
 // fraction of a script, and a read replica may answer them.
@@ -88,14 +88,14 @@ func readView(nowMicro int64, row *redis.SliceCmd) (port.View, error) {
 	}
 	v, err := readState(nowMicro, fields)
 	if err == nil {
-		v.Order = readOrder(nowMicro, fields[7], fields[8], fields[9])
+		v.Order = readOrder(nowMicro, fields[8], fields[9], fields[10])
 	}
 	return v, err
 }
 
 // readState makes a view of the fields p to q.
 func readState(nowMicro int64, fields []any) (port.View, error) {
-	var n [6]int64
+	var n [7]int64
 	claim, _ := fields[0].(string)
 	leases, _ := fields[len(n)].(string)
 	for i := range n {
@@ -116,7 +116,7 @@ func readState(nowMicro int64, fields []any) (port.View, error) {
 	if n[2] == int64(domain.StateHalfOpen) {
 		rest = leaseFree(nowMicro, claim, leases)
 	}
-	return makeView(n[1], n[2], rest, n[5]), nil
+	return makeView(n[1], n[2], rest, n[5], n[6]), nil
 }
 
 // leaseFree is how long it takes at most until a probe lease is free, in µs, of
@@ -145,15 +145,19 @@ func leaseFree(nowMicro int64, claim, leases string) int64 {
 	return first
 }
 
-// makeView makes a view of its numbers; rest is how long an open breaker stays
-// so, or until a half-open one may have a free lease, in µs.
-func makeView(epoch, state, rest, fresh int64) port.View {
+// makeView makes a view of its numbers; rest is how long an open breaker stays so,
+// until a half-open one may have a free lease, or how long the ramp of a closed one
+// lasts, in µs.
+func makeView(epoch, state, rest, fresh, base int64) port.View {
 	if state < 0 || state > int64(domain.StateOpen) || epoch <= 0 {
 		return port.View{}
 	}
 	v := port.View{Epoch: uint64(epoch), State: domain.State(state), Fresh: fresh != 0}
-	if v.State != domain.StateClosed {
+	switch {
+	case v.State != domain.StateClosed:
 		v.For = micros(max(rest, 0))
+	case base > 0 && rest > 0:
+		v.For, v.Base = micros(rest), base
 	}
 	return v
 }
@@ -206,14 +210,14 @@ func (s viewSource) pushed(m *redis.Message, onView func(port.ID, port.View)) {
 	}
 }
 
-// readPush reads "1 <epoch> <state> <for µs> <fresh> <serial of an operator's order>". Of
-// an order alone epoch to fresh are 0.
+// readPush reads "1 <epoch> <state> <for µs> <fresh> <serial of an operator's order>
+// <calls a second of the ramp>". Of an order alone epoch to fresh are 0.
 func readPush(payload string) (port.View, error) {
 	words := strings.Fields(payload)
-	if len(words) != 6 || words[0] != "1" {
+	if len(words) != 7 || words[0] != "1" {
 		return port.View{}, ErrReply
 	}
-	var n [5]int64
+	var n [6]int64
 	for i, word := range words[1:] {
 		x, ok := parse(word)
 		if !ok {
@@ -221,7 +225,7 @@ func readPush(payload string) (port.View, error) {
 		}
 		n[i] = x
 	}
-	v := makeView(n[0], n[1], n[2], n[3])
+	v := makeView(n[0], n[1], n[2], n[3], n[5])
 	v.Order.Serial = uint64(n[4])
 	return v, nil
 }

@@ -108,6 +108,7 @@ func newTape(seed uint64) *tape {
 	} {
 		// Short, so that the tape sees many rounds of open, half-open, closed.
 		c.RecoveryTimeout, c.MaxRecoveryTimeout, c.ProbeLease = time.Second, 4*time.Second, 2*time.Second
+		c.Ramp = time.Duration(len(tp.claims)%2) * 5 * time.Second
 		rules, err := breaker.Compile(c)
 		if err != nil {
 			panic(err)
@@ -279,7 +280,7 @@ func (tp *tape) report() *operation {
 		tp.seq++
 	}
 	e := breaker.Evidence{
-		Replica: fmt.Sprintf("r%d", tp.IntN(6)), Seq: tp.seq, Known: tp.epochOf(id), Calls: 10, Failures: 5,
+		Replica: fmt.Sprintf("r%d", tp.IntN(6)), Seq: tp.seq, Known: tp.epochOf(id), Calls: int64(tp.IntN(1000)), Failures: 5,
 		Weight: int64(tp.IntN(1001)), Bad: tp.IntN(3) > 0, ForMicro: int64(tp.IntN(10_000_000)), Leaving: tp.IntN(30) == 0,
 	}
 	if tp.IntN(3) == 0 {

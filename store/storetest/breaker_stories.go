@@ -497,3 +497,63 @@ func claimStories() []breakerStory {
 		}},
 	}
 }
+
+// ramped is a breaker whose admission rises for 30 s.
+func ramped() domain.CircuitBreaker {
+	return domain.CircuitBreaker{Ramp: 30 * time.Second, RecoveryTimeout: 4 * time.Second}
+}
+
+// recovers goes on from open for 4 s, to half-open at that time and just before its end:
+// b's lease of that token is out.
+func recovers(at time.Duration, a, b uint64) []breakerStep {
+	return []breakerStep{
+		{4 * time.Second, asks("a", a), leased(10*time.Second, at, 10*time.Second)},
+		{0, asks("b", b), halfOpen(at, 10*time.Second)},
+		{0, settles("a", a, domain.Success), halfOpen(at, 0)},
+		{0, asks("b", b), leased(10*time.Second, at, 10*time.Second)},
+	}
+}
+
+// rampStories are what a store says for the ramp after closing: rule B10.
+func rampStories() []breakerStory {
+	second := time.Second
+	p := ramped()
+	return []breakerStory{
+		{"a ramp is of the calls of all replicas", "a second, when it opened, whoever was well", p, then([]breakerStep{
+			{0, well("c").calling(700), fresh(0)},
+			{0, sick("a").calling(600), fresh(0)},
+			{0, sick("b").calling(399), open(us, 4*second)},
+		}, recovers(4*second, 1, 2), []breakerStep{
+			{0, settles("b", 2, domain.Success), ramping(4*second+us, 30*second, 169)}, // of 1,699 in ten seconds
+			{10 * second, reads(), ramping(4*second+us, 20*second, 169)},
+			{0, well("a").calling(5), ramping(4*second+us, 20*second, 169)},
+			{20*second - us, reads(), ramping(4*second+us, us, 169)},
+			{us, reads(), closed(4*second + us)},
+			{0, well("a").calling(5), closed(4*second + us)},
+		})},
+		{"what opens in a ramp is of as many as before", "and after it, of as many as are", p, then([]breakerStep{
+			{0, sick("a").calling(600), fresh(0)},
+			{0, sick("b").calling(400), open(us, 4*second)},
+		}, recovers(4*second, 1, 2), []breakerStep{
+			{0, settles("b", 2, domain.Success), ramping(4*second+us, 30*second, 100)},
+			{second, sick("a").calling(30), ramping(4*second+us, 29*second, 100)},
+			{0, sick("b").calling(30), open(5*second, 4*second)},
+		}, recovers(9*second, 3, 4), []breakerStep{
+			{0, settles("b", 4, domain.Success), ramping(9*second+us, 30*second, 100)},
+			{30 * second, sick("a").calling(30), closed(9*second + us)},
+			{0, sick("b").calling(30), open(39*second, 4*second)},
+		}, recovers(43*second, 5, 6), []breakerStep{
+			{0, settles("b", 6, domain.Success), ramping(43*second+us, 30*second, 6)},
+		})},
+		{"nobody called, or more than can be", "it is of one call a second, and of what can be reckoned", p, then([]breakerStep{
+			{0, sick("a").calling(-5), fresh(0)},
+			{0, sick("b"), open(us, 4*second)},
+		}, recovers(4*second, 1, 2), []breakerStep{
+			{0, settles("b", 2, domain.Success), ramping(4*second+us, 30*second, 1)},
+			{30 * second, sick("a").calling(1 << 50), closed(4*second + us)},
+			{0, sick("b").calling(1), open(34*second, 4*second)},
+		}, recovers(38*second, 3, 4), []breakerStep{
+			{0, settles("b", 4, domain.Success), ramping(38*second+us, 30*second, (1<<31+1)/10)},
+		})},
+	}
+}

@@ -86,6 +86,12 @@ func (a act) asking(d time.Duration) act {
 	return a
 }
 
+// calling is a report that rests on so many calls.
+func (a act) calling(n int64) act {
+	a.evidence.Calls = n
+	return a
+}
+
 func (a act) numbered(seq uint64) act {
 	a.evidence.Seq = seq
 	return a
@@ -126,6 +132,13 @@ func open(at, rest time.Duration) port.ProbeReply {
 	return port.ProbeReply{View: port.View{Epoch: epochAt(at), State: domain.StateOpen, For: rest}}
 }
 
+// ramping is a closed breaker in its ramp, which lasts so long still.
+func ramping(at, rest time.Duration, base int64) port.ProbeReply {
+	r := closed(at)
+	r.View.For, r.View.Base = rest, base
+	return r
+}
+
 func halfOpen(at, wait time.Duration) port.ProbeReply {
 	return port.ProbeReply{View: port.View{Epoch: epochAt(at), State: domain.StateHalfOpen, For: wait}}
 }
@@ -157,7 +170,7 @@ func then(parts ...[]breakerStep) []breakerStep {
 // [port.ViewSource].
 func TestBreakers(t *testing.T, newStore Maker) {
 	t.Helper()
-	for _, stories := range [][]breakerStory{voteStories(), epochStories(), probeStories(), recoveryStories(), claimStories()} {
+	for _, stories := range [][]breakerStory{voteStories(), epochStories(), probeStories(), recoveryStories(), rampStories(), claimStories()} {
 		for _, story := range stories {
 			t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 		}

@@ -119,6 +119,15 @@ func overrideStories() []breakerStory {
 			{0, gives(afresh), under(0, nothing())},
 			{0, reads(), seen(afresh, 0, 0, nothing())},
 		}},
+		{"a reset ends a ramp", "and what was lost has none", ramped(), then([]breakerStep{
+			{0, sick("a").calling(600), fresh(0)},
+			{0, sick("b").calling(400), open(us, 4*second)},
+		}, recovers(4*second, 1, 2), []breakerStep{
+			{0, settles("b", 2, domain.Success), ramping(4*second+us, 30*second, 100)},
+			{second, gives(breaker.Order{Reset: true, By: "ann"}), under(5*second, nothing())},
+			{0, well("a"), under(5*second, closed(5*second))},
+			{0, well("a").knowing(time.Minute), under(5*second, fresh(time.Minute+us))},
+		})},
 		{"what cannot be lasts as long as can be", "no longer, and no less than nothing", plain, []breakerStep{
 			{0, gives(breaker.Order{Force: domain.ForceClosed, ForMicro: 1 << 52, By: "ann"}), under(0, nothing())},
 			{0, reads(), seen(breaker.Order{Force: domain.ForceClosed, By: "ann"}, 0, domain.MaxOverride, nothing())},
