@@ -19,11 +19,15 @@ const (
 // A Sharing says whose opinions open a breaker for the whole fleet.
 type Sharing uint8
 
-// The ways to share a breaker. The zero value is ShareQuorum.
+// The ways to share a breaker. The zero value is ShareDefault.
 const (
+	// ShareDefault is ShareQuorum, and of a breaker that is Keyed ShareLocal: each
+	// replica asks the store about each shared key all the time, so that sharing
+	// them has to be asked for.
+	ShareDefault Sharing = iota
 	// ShareQuorum opens the fleet when at least MinReplicas replicas are bad
 	// and their weight is at least Quorum of all the weight there is.
-	ShareQuorum Sharing = iota
+	ShareQuorum
 	// ShareAny opens the fleet as soon as one replica's own layer tripped on
 	// dependency failures: one sick replica then stops all of them.
 	ShareAny
@@ -38,6 +42,8 @@ const (
 // String returns the sharing's name in the text form of policies.
 func (s Sharing) String() string {
 	switch s {
+	case ShareDefault:
+		return "default"
 	case ShareQuorum:
 		return "quorum"
 	case ShareAny:
@@ -67,6 +73,21 @@ type CircuitBreaker struct {
 	// Name identifies the breaker in the fleet, whatever its numbers: 1 to 64
 	// ASCII letters, digits, '.', '_' or '-'. Defaults to the guard's name.
 	Name string
+	// Keyed gives each key (shard, cell, zone, host) a breaker of its own. The key
+	// comes with the call; a missing one is ErrKeyMissing, never one breaker for all.
+	Keyed bool
+	// MaxKeys is how many keys have a breaker at once in this process, if Keyed. Where
+	// all are in use, calls of further keys run without one, which an event tells.
+	// At most [MaxLocalKeys], and [MaxSharedKeys] unless Sharing is ShareLocal, since
+	// each shared key is background load for the store. A key longer than 512 bytes
+	// counts as several. Defaults to 1,000, or 100 shared.
+	MaxKeys int
+	// MaxOpenShare is which share of the keys called lately may be open at once in this
+	// process, if Keyed, in (0, 1], read to the thousandth and rounded down to whole
+	// keys, but at least one. Where more are, the trouble is a common one that the
+	// breakers of single keys cannot answer: open ones then let Probes calls at a time
+	// through instead of none, and an event tells so. Defaults to 1, which is off.
+	MaxOpenShare float64
 	// FailureThreshold trips after so many failures in a row, counted by each
 	// replica alone. Defaults to 5, and to off where FailureRatio is set.
 	FailureThreshold int
@@ -116,9 +137,10 @@ type CircuitBreaker struct {
 	// the calls a second that the fleet made when it opened, for a third of that time
 	// each, but no less than Probes a second. It is one bucket for the whole fleet.
 	// Needs a store with buckets, and a Sharing other than ShareLocal. Defaults to none:
-	// all calls pass at once.
+	// all calls pass at once. Not to be had with Keyed.
 	Ramp time.Duration
-	// Sharing says whose opinions open the fleet. Defaults to ShareQuorum.
+	// Sharing says whose opinions open the fleet. Defaults to ShareQuorum, and to
+	// ShareLocal if Keyed.
 	Sharing Sharing
 	// MinReplicas is how many replicas must be bad to open the fleet under
 	// ShareQuorum, at least 2. A fleet of one opens only its local layer; in a
@@ -149,6 +171,9 @@ func (c CircuitBreaker) Validate() error {
 		return err
 	}
 	if err := c.validateRatios(); err != nil {
+		return err
+	}
+	if err := c.validateKeys(); err != nil {
 		return err
 	}
 	return c.validateDurations()
@@ -242,7 +267,8 @@ func (c CircuitBreaker) validateDurations() error {
 }
 
 // WithDefaults returns c with each zero field replaced by its default.
-// FailureThreshold stays 0, which is off, where FailureRatio is set.
+// FailureThreshold stays 0, which is off, where FailureRatio is set; MaxKeys and
+// MaxOpenShare stay 0 unless it is Keyed.
 func (c CircuitBreaker) WithDefaults() CircuitBreaker {
 	if c.FailureThreshold == 0 && c.FailureRatio == 0 {
 		c.FailureThreshold = DefaultFailureThreshold
@@ -257,7 +283,7 @@ func (c CircuitBreaker) WithDefaults() CircuitBreaker {
 	c.MaxHalfOpen = or(c.MaxHalfOpen, c.RecoveryTimeout)
 	c.MinReplicas = or(c.MinReplicas, DefaultMinReplicas)
 	c.Quorum = or(c.Quorum, DefaultQuorum)
-	return c
+	return c.withKeyDefaults()
 }
 
 // or is value, or fallback where value is zero.
@@ -273,6 +299,9 @@ func or[T comparable](value, fallback T) T {
 func (c CircuitBreaker) String() string {
 	f := form{kind: kindBreaker}
 	f.text("name", c.Name)
+	f.flag("keyed", c.Keyed)
+	f.int("max_keys", int64(c.MaxKeys))
+	f.float("max_open_share", c.MaxOpenShare)
 	f.int("failure_threshold", int64(c.FailureThreshold))
 	f.float("failure_ratio", c.FailureRatio)
 	f.duration("slow_after", c.SlowAfter)
@@ -287,7 +316,7 @@ func (c CircuitBreaker) String() string {
 	f.duration("probe_lease", c.ProbeLease)
 	f.duration("max_half_open", c.MaxHalfOpen)
 	f.duration("ramp", c.Ramp)
-	if c.Sharing != ShareQuorum {
+	if c.Sharing != ShareDefault {
 		f.text("sharing", c.Sharing.String())
 	}
 	f.int("min_replicas", int64(c.MinReplicas))

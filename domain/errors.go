@@ -15,7 +15,7 @@ var (
 	ErrCircuitOpen      = errors.New("circuit open")
 	ErrRateLimited      = errors.New("rate limited")
 	ErrCostTooHigh      = errors.New("cost above burst") // no wait would help
-	ErrKeyMissing       = errors.New("key missing")      // a keyed limit was called without its key
+	ErrKeyMissing       = errors.New("key missing")      // a keyed limit or breaker was called without its key
 	ErrBulkheadFull     = errors.New("bulkhead full")
 	ErrStoreUnavailable = errors.New("store unavailable") // it could not decide
 	ErrStoreConfig      = errors.New("store misconfigured")
@@ -116,17 +116,22 @@ func (*BudgetExhaustedError) Retryable() bool { return false }
 // A CircuitOpenError is a breaker's refusal. It matches [ErrCircuitOpen].
 type CircuitOpenError struct {
 	Name       string
+	Key        string        // of a keyed breaker, as the caller gave it
 	Scope      Scope         // whose layer refused: this replica, the fleet or an operator
 	RetryAfter time.Duration // when a call may next be let through; 0 when not known
 	Reason     string        // an operator's
 }
 
 func (e *CircuitOpenError) Error() string {
+	text := fmt.Sprintf("%s: %q", ErrCircuitOpen, e.Name)
+	if e.Key != "" {
+		text += fmt.Sprintf(" for key %q", e.Key)
+	}
 	scope := e.Scope.String()
 	if e.Reason != "" {
 		scope += ": " + e.Reason
 	}
-	return fmt.Sprintf("%s: %q (%s), retry after %s", ErrCircuitOpen, e.Name, scope, e.RetryAfter)
+	return fmt.Sprintf("%s (%s), retry after %s", text, scope, e.RetryAfter)
 }
 
 // Is reports whether target is ErrCircuitOpen.

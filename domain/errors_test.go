@@ -40,6 +40,10 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 			hold.ErrCircuitOpen, nil, `circuit open: "b" (fleet), retry after 1s`,
 		},
 		{
+			&hold.CircuitOpenError{Name: "b", Key: "a\nb", RetryAfter: time.Second},
+			hold.ErrCircuitOpen, nil, `circuit open: "b" for key "a\nb" (replica), retry after 1s`,
+		},
+		{
 			&hold.RateLimitedError{Name: "l", RetryAfter: time.Second},
 			hold.ErrRateLimited, nil, `rate limited: "l", retry after 1s`,
 		},

@@ -29,6 +29,16 @@ const (
 	// EventOverride: an operator's override of breaker Name begins, for RetryAfter,
 	// with its Force, By and Reason; or with ForceNone it is over.
 	EventOverride
+	// EventShareExceeded: of the keyed breaker Name, more keys than its MaxOpenShare
+	// are open here. Open ones let probes through until EventShareRestored.
+	EventShareExceeded
+	// EventShareRestored: the open keys of breaker Name are at most its MaxOpenShare
+	// again.
+	EventShareRestored
+	// EventKeysFull: the keyed breaker Name has its MaxKeys in use, and calls of other
+	// keys run without one. It is told once a minute as long as there are such calls;
+	// Reason has how many there were.
+	EventKeysFull
 )
 
 // String returns the kind in a word or two, such as "store down".
@@ -50,6 +60,12 @@ func (k EventKind) String() string {
 		return "retry budget empty"
 	case EventOverride:
 		return "override"
+	case EventShareExceeded:
+		return "open share exceeded"
+	case EventShareRestored:
+		return "open share restored"
+	case EventKeysFull:
+		return "keys full"
 	default:
 		return "unknown"
 	}
@@ -60,6 +76,7 @@ func (k EventKind) String() string {
 type Event struct {
 	Kind       EventKind
 	Name       string // of the breaker, limit or budget
+	Key        string // of a keyed breaker, whose breaker it is
 	Replica    string // who tells
 	From, To   State
 	Scope      Scope

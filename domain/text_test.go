@@ -36,6 +36,8 @@ func TestPolicyText(t *testing.T) {
 		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},
 		"rate_limit(1/1m30s, name=a)":        hold.RateLimit{Name: "a", Limit: hold.Per(1, 90*time.Second)},
 		"circuit_breaker(name=payments)":     hold.CircuitBreaker{Name: "payments"},
+		"circuit_breaker(sharing=quorum)":    hold.CircuitBreaker{Sharing: hold.ShareQuorum},
+		"circuit_breaker(keyed=true)":        hold.CircuitBreaker{Keyed: true},
 		"circuit_breaker(sharing=local)":     hold.CircuitBreaker{Sharing: hold.ShareLocal},
 		"timeout(2s) > retry() > <nil>":      hold.Combine(hold.Timeout{Duration: 2 * time.Second}, hold.Retry{}, nil),
 		"circuit_breaker(sharing=aggregate)": hold.CircuitBreaker{Sharing: hold.ShareAggregate},
@@ -61,6 +63,9 @@ func TestPolicyText(t *testing.T) {
 		"circuit_breaker(slow_after=2s, slow_ratio=0.5, min_calls=5, count_window=100)": hold.CircuitBreaker{
 			SlowAfter: 2 * time.Second, SlowRatio: 0.5, MinCalls: 5, CountWindow: 100,
 		},
+		"circuit_breaker(name=cells, keyed=true, max_keys=50, max_open_share=0.25, sharing=any)": hold.CircuitBreaker{
+			Name: "cells", Keyed: true, MaxKeys: 50, MaxOpenShare: 0.25, Sharing: hold.ShareAny,
+		},
 		"circuit_breaker(failure_ratio=0.5, min_calls=10, probes=3, min_replicas=3, quorum=0.6)": hold.CircuitBreaker{
 			FailureRatio: 0.5, MinCalls: 10, Probes: 3, MinReplicas: 3, Quorum: 0.6,
 		},
@@ -85,6 +90,7 @@ func TestNamesOfValues(t *testing.T) {
 		"replica":             {hold.ScopeReplica},
 		"fleet":               {hold.ScopeFleet},
 		"operator":            {hold.ScopeOperator},
+		"default":             {hold.ShareDefault},
 		"quorum":              {hold.ShareQuorum},
 		"any":                 {hold.ShareAny},
 		"local":               {hold.ShareLocal},
@@ -105,6 +111,9 @@ func TestNamesOfValues(t *testing.T) {
 		"settings differ":     {hold.EventSettings},
 		"state lost":          {hold.EventLost},
 		"retry budget empty":  {hold.EventBudgetEmpty},
+		"open share exceeded": {hold.EventShareExceeded},
+		"open share restored": {hold.EventShareRestored},
+		"keys full":           {hold.EventKeysFull},
 		"unknown": {
 			hold.Outcome(99), hold.State(99), hold.Scope(99), hold.Sharing(99), hold.Outage(99),
 			hold.BackoffKind(99), hold.EventKind(0), hold.EventKind(99),

@@ -199,7 +199,7 @@ func TestCase31ValidateCircuitBreaker(t *testing.T) {
 		{"a stampede of probes", hold.CircuitBreaker{Probes: 101}, "Probes"},
 		{"a negative lease", hold.CircuitBreaker{ProbeLease: -1}, "ProbeLease"},
 		{"a negative half-open", hold.CircuitBreaker{MaxHalfOpen: -1}, "MaxHalfOpen"},
-		{"an unknown sharing", hold.CircuitBreaker{Sharing: 4}, "Sharing"},
+		{"an unknown sharing", hold.CircuitBreaker{Sharing: hold.ShareAggregate + 1}, "Sharing"},
 		{"slow calls", hold.CircuitBreaker{SlowAfter: time.Second, SlowRatio: 0.5}, ""},
 		{"slow calls that trip nothing", hold.CircuitBreaker{SlowAfter: time.Second}, "SlowRatio"},
 		{"a share of slow calls, and none is slow", hold.CircuitBreaker{SlowRatio: 0.5}, "SlowAfter"},
@@ -229,7 +229,7 @@ func TestCase31DefaultsAreValidAndFinal(t *testing.T) {
 	want := hold.CircuitBreaker{
 		FailureThreshold: 5, MinCalls: 20, Window: 10 * time.Second, RecoveryTimeout: 30 * time.Second,
 		MaxRecoveryTimeout: 5 * time.Minute, SuccessThreshold: 2, Probes: 1, ProbeLease: 10 * time.Second,
-		MaxHalfOpen: 30 * time.Second, MinReplicas: 2, Quorum: 0.5,
+		MaxHalfOpen: 30 * time.Second, Sharing: hold.ShareQuorum, MinReplicas: 2, Quorum: 0.5,
 	}
 	if got := (hold.CircuitBreaker{}).WithDefaults(); got != want {
 		t.Errorf("the zero breaker is %v; want %v", got, want)

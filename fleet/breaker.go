@@ -27,6 +27,7 @@ type Breaker struct {
 	id      port.ID
 	shard   *shard
 	pulse   *pulse // nil: nothing is shared
+	seat    *seat  // nil: it has no key
 
 	// gate is the closed epoch of the local layer while both layers are closed
 	// and the copy is fresh; else 0. It lets Acquire pass without a lock.
@@ -48,30 +49,50 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	if err := domain.ValidateName("circuit_breaker", p.Name); err != nil {
 		return nil, err
 	}
-	b := &Breaker{replica: r, id: port.ID{Name: p.Name}}
-	p = b.resolve(p)
+	if p.Keyed {
+		return nil, &domain.PolicyError{Policy: "circuit_breaker", Field: "Keyed", Reason: "needs KeyedBreaker, whose calls bring the key"}
+	}
+	if _, taken := r.keyed[p.Name]; taken {
+		return nil, &conflictError{p.Name}
+	}
+	p = (&Breaker{replica: r}).resolve(p)
 	rules, err := breaker.Compile(p)
 	if err != nil {
 		return nil, err
 	}
-	b.shard = r.shardLocked(shardNumber(r.stores.Breakers, b.id))
-	if p.Sharing != domain.ShareLocal {
-		if r.stores.Breakers == nil || r.stores.Views == nil {
-			return nil, &domain.PolicyError{
-				Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal",
-			}
+	if err := r.canShare(p); err != nil {
+		return nil, err
+	}
+	return r.breakerLocked(port.ID{Name: p.Name}, p, rules), nil
+}
+
+// canShare refuses to share, or to have a ramp, where the store cannot.
+func (r *Replica) canShare(p domain.CircuitBreaker) error {
+	if p.Sharing != domain.ShareLocal && (r.stores.Breakers == nil || r.stores.Views == nil) {
+		return &domain.PolicyError{
+			Policy: "circuit_breaker", Field: "Sharing", Reason: "needs a store with breakers, or ShareLocal",
 		}
-		b.pulse = r.pulseLocked(b.shard)
 	}
 	if p.Ramp > 0 && r.stores.Buckets == nil {
-		return nil, &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
+		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
+	}
+	return nil
+}
+
+// breakerLocked makes a breaker of a policy that was resolved and compiled. It requires
+// that r.mu is held.
+func (r *Replica) breakerLocked(id port.ID, p domain.CircuitBreaker, rules breaker.Rules) *Breaker {
+	b := &Breaker{replica: r, id: id}
+	b.shard = r.shardLocked(shardNumber(r.stores.Breakers, b.id))
+	if p.Sharing != domain.ShareLocal {
+		b.pulse = r.pulseLocked(b.shard)
 	}
 	b.fleet.usedAt = -idleAfter
 	b.policy, b.rules, b.local = p, rules, breaker.NewLocal(p)
 	b.slowAfter.Store(int64(b.local.SlowAfter()))
 	b.stagger()
 	b.regate()
-	return b, nil
+	return b
 }
 
 // resolve fills in the policy's defaults.
@@ -91,7 +112,7 @@ func (b *Breaker) Policy() domain.CircuitBreaker {
 
 // Update changes the breaker's numbers and keeps its state and counts; a Window
 // of another length starts empty. An invalid policy, or one of another name or
-// sharing, is refused and changes nothing.
+// sharing, or with keys, is refused and changes nothing.
 func (b *Breaker) Update(p domain.CircuitBreaker) error {
 	p = b.resolve(p)
 	rules, err := breaker.Compile(p)
@@ -103,9 +124,9 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 	if p.Ramp > 0 && b.replica.stores.Buckets == nil {
 		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
 	}
-	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing {
+	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing || p.Keyed != b.policy.Keyed {
 		return &domain.PolicyError{
-			Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing cannot change: they say which breaker it is",
+			Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing and Keyed cannot change: they say which breaker it is",
 		}
 	}
 	b.policy, b.rules = p, rules
@@ -209,7 +230,7 @@ func (b *Breaker) unlock(now time.Duration) {
 }
 
 func (b *Breaker) refusal(scope domain.Scope, retryAfter time.Duration) error {
-	return &domain.CircuitOpenError{Name: b.id.Name, Scope: scope, RetryAfter: retryAfter}
+	return &domain.CircuitOpenError{Name: b.id.Name, Key: b.id.Key, Scope: scope, RetryAfter: retryAfter}
 }
 
 // settled follows a change of the local layer: the gate, its event, and the
@@ -218,13 +239,16 @@ func (b *Breaker) settled(now time.Duration) {
 	b.regate()
 	b.tellState(now)
 	b.tellOpinion(now)
+	if b.seat != nil {
+		b.seat.turned(now)
+	}
 }
 
 // tellState emits the event of a local transition. It requires that b.mu is held.
 func (b *Breaker) tellState(now time.Duration) {
 	if state := b.local.State(); state != b.report.state {
 		b.replica.emit(domain.Event{
-			Kind: domain.EventBreaker, Name: b.id.Name, From: b.report.state, To: state,
+			Kind: domain.EventBreaker, Name: b.id.Name, Key: b.id.Key, From: b.report.state, To: state,
 			Scope: domain.ScopeReplica, Epoch: b.local.Epoch(), RetryAfter: b.local.RetryAfter(now),
 		})
 		b.report.state = state
@@ -261,7 +285,7 @@ func (b *Breaker) regate() {
 
 // Status is a look at a breaker.
 type Status struct {
-	Name         string
+	Name, Key    string       // a key only of a keyed breaker
 	State        domain.State // what a call would meet: the stricter layer
 	Scope        domain.Scope // whose layer that is
 	Local, Fleet domain.State
@@ -281,7 +305,7 @@ func (b *Breaker) Status() Status {
 	now := b.replica.clock.now()
 	e := b.local.Evidence(now)
 	s := Status{
-		Name: b.id.Name, Local: b.local.State(), Fleet: b.fleet.state, Epoch: b.fleet.epoch,
+		Name: b.id.Name, Key: b.id.Key, Local: b.local.State(), Fleet: b.fleet.state, Epoch: b.fleet.epoch,
 		Calls: e.Calls, Failures: e.Failures, Slow: b.local.Slow(),
 	}
 	s.State, s.RetryAfter = s.Local, b.local.RetryAfter(now)

@@ -82,7 +82,7 @@ func logEvent(log *slog.Logger, e domain.Event) {
 	defer func() { _ = recover() }() // of a handler: there is nobody left to tell
 	level := slog.LevelInfo
 	switch e.Kind {
-	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventOverride:
+	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventOverride, domain.EventShareExceeded, domain.EventKeysFull:
 		level = slog.LevelWarn
 	case domain.EventStoreConfig:
 		level = slog.LevelError
@@ -91,6 +91,9 @@ func logEvent(log *slog.Logger, e domain.Event) {
 	line := []slog.Attr{slog.String("replica", e.Replica)}
 	if e.Name != "" {
 		line = append(line, slog.String("name", e.Name))
+	}
+	if e.Key != "" {
+		line = append(line, slog.String("key", e.Key))
 	}
 	if e.Kind == domain.EventBreaker {
 		line = append(line, slog.String("from", e.From.String()), slog.String("to", e.To.String()),

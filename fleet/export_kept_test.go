@@ -7,12 +7,16 @@ func Kept(r *Replica) map[string]int {
 	kept := map[string]int{
 		"lanes": 0, "size of lanes": 0, "debtors": 0, "leases": 0,
 		"events": r.events.kept(), "lines": r.lines.kept(),
+		"seats": 0, "size of seats": 0, "rows": 0, "calls out": 0,
 	}
 	for _, l := range r.limiters {
 		l.lanes.mu.Lock()
 		kept["lanes"] += len(l.lanes.byKey)
 		kept["size of lanes"] += l.lanes.size
 		l.lanes.mu.Unlock()
+	}
+	for _, k := range r.keyed {
+		k.seats.count(kept)
 	}
 	for _, s := range r.shards {
 		s.mu.Lock()
@@ -25,6 +29,19 @@ func Kept(r *Replica) map[string]int {
 		b.mu.Unlock()
 	}
 	return kept
+}
+
+func (t *seats) count(kept map[string]int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.byKey.Range(func(_, found any) bool {
+		s, _ := found.(*seat)
+		kept["seats"]++
+		kept["calls out"] += int(s.out.Load())
+		return true
+	})
+	kept["size of seats"] += t.size
+	kept["rows"] += t.closed.n + t.open.n + t.left.n
 }
 
 func (q *eventQueue) kept() int {

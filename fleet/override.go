@@ -94,7 +94,7 @@ func (b *Breaker) forced(now time.Duration) domain.Force {
 // tellForce emits the event of an override. It requires that b.mu is held.
 func (b *Breaker) tellForce(force domain.Force, lasting time.Duration) {
 	b.replica.emit(domain.Event{
-		Kind: domain.EventOverride, Name: b.id.Name, Scope: domain.ScopeOperator, Force: force, RetryAfter: lasting,
+		Kind: domain.EventOverride, Name: b.id.Name, Key: b.id.Key, Scope: domain.ScopeOperator, Force: force, RetryAfter: lasting,
 		By: b.fleet.order.by, Reason: b.fleet.order.reason,
 	})
 }
@@ -106,7 +106,7 @@ func (b *Breaker) obey(now time.Duration) (p Permit, obeyed bool, err error) {
 	case domain.ForceOpen:
 		held := b.fleet.order
 		return Permit{}, true, &domain.CircuitOpenError{
-			Name: b.id.Name, Scope: domain.ScopeOperator, RetryAfter: held.until - now, Reason: held.reason,
+			Name: b.id.Name, Key: b.id.Key, Scope: domain.ScopeOperator, RetryAfter: held.until - now, Reason: held.reason,
 		}
 	case domain.ForceClosed:
 		if b.local.State() == domain.StateClosed {

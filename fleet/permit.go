@@ -93,12 +93,15 @@ func (p Permit) ReportAfter(o domain.Outcome, wait time.Duration) {
 	if o != domain.Failure {
 		wait = 0
 	}
-	b.settle(ticket, probe, o, began, wait)
+	now := b.settle(ticket, probe, o, began, wait)
+	if b.seat != nil {
+		b.seat.leave(now)
+	}
 }
 
 // settle counts the outcome of a call that began then, and after which the dependency
-// asked to be left alone for wait.
-func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began, wait time.Duration) {
+// asked to be left alone for wait. It returns what time it is.
+func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, began, wait time.Duration) time.Duration {
 	if !b.used.Load() {
 		b.used.Store(true)
 	}
@@ -121,4 +124,5 @@ func (b *Breaker) settle(t breaker.Ticket, probe *fleetProbe, o domain.Outcome, 
 	if o != domain.Success || !quiet || b.local.IsSlow(took) {
 		b.settled(now)
 	}
+	return now
 }

@@ -21,6 +21,7 @@ type pulse struct {
 	once    sync.Once
 	wake    chan struct{} // an urgent report waits
 	air     chan struct{} // holds one while calls are in the air
+	parting parting
 }
 
 // flipsAtOnce is how many changes of opinion go at once between two refreshes: a
@@ -31,6 +32,7 @@ const flipsAtOnce = 4
 // under the breaker's lock.
 type reporting struct {
 	seq     uint64
+	seqFrom uint64 // it began there: nothing was told yet
 	sent    breaker.Evidence
 	opinion opinion // that the fleet was told
 	at      time.Duration
@@ -151,6 +153,7 @@ func (p *pulse) beat(ctx context.Context, refresh bool) {
 	if len(r.reporters)+len(r.readers)+len(r.bringers) > 0 {
 		p.send(ctx, &r)
 	}
+	p.part(ctx)
 }
 
 // fly waits until nothing is in the air, unless ctx ends first.
@@ -164,15 +167,7 @@ func (p *pulse) fly(ctx context.Context) bool {
 }
 
 func (p *pulse) all() []*Breaker {
-	p.replica.mu.Lock()
-	defer p.replica.mu.Unlock()
-	all := make([]*Breaker, 0, len(p.replica.breakers))
-	for _, b := range p.replica.breakers {
-		if b.pulse == p {
-			all = append(all, b)
-		}
-	}
-	return all
+	return slices.DeleteFunc(p.replica.everyShared(), func(b *Breaker) bool { return b.pulse != p })
 }
 
 // join adds b to a round, if it has something to say or to learn.
@@ -336,7 +331,7 @@ func (r *Replica) watch(ctx context.Context) {
 }
 
 func (r *Replica) pushed(id port.ID, v port.View) {
-	if b, ok := r.FindBreaker(id.Name); ok && b.pulse != nil {
+	if b, ok := r.breakerOf(id); ok && b.pulse != nil {
 		b.pushed(v)
 	}
 }
@@ -362,7 +357,7 @@ func (p *pulse) withdraw(ctx context.Context) {
 	}
 	var reports []port.Report
 	var leases []port.ProbeRequest
-	for _, b := range p.all() {
+	for _, b := range slices.Concat(p.all(), p.parting.take()) {
 		votes, probes := b.withdrawal()
 		reports, leases = append(reports, votes...), append(leases, probes...)
 	}
@@ -383,7 +378,7 @@ func (b *Breaker) withdrawal() (votes []port.Report, leases []port.ProbeRequest)
 	if !b.shard.health.Up() {
 		return nil, nil
 	}
-	if b.report.seq > 0 && b.fleet.epoch != 0 && b.fleet.state == domain.StateClosed {
+	if b.report.seq > b.report.seqFrom && b.fleet.epoch != 0 && b.fleet.state == domain.StateClosed {
 		leaving := b.nextReport(b.replica.clock.now())
 		leaving.Evidence = breaker.Evidence{Replica: leaving.Replica, Seq: leaving.Seq, Known: leaving.Known, Leaving: true}
 		votes = append(votes, leaving)

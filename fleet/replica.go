@@ -37,6 +37,7 @@ type Replica struct {
 	mu        sync.Mutex
 	limiters  map[string]*Limiter
 	breakers  map[string]*Breaker
+	keyed     map[string]*KeyedBreaker
 	budgets   map[string]*RetryBudget
 	bulkheads map[string]*Bulkhead
 	shards    map[uint32]*shard
@@ -72,6 +73,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		cancel:      cancel,
 		limiters:    make(map[string]*Limiter),
 		breakers:    make(map[string]*Breaker),
+		keyed:       make(map[string]*KeyedBreaker),
 		budgets:     make(map[string]*RetryBudget),
 		bulkheads:   make(map[string]*Bulkhead),
 		shards:      make(map[uint32]*shard),
@@ -107,6 +109,14 @@ func (r *Replica) Limiter(p domain.RateLimit) (*Limiter, error) {
 func (r *Replica) Breaker(p domain.CircuitBreaker) (*Breaker, error) {
 	return part(r, r.breakers, p.Name, func() (*Breaker, error) { return newBreaker(r, p) }, func(b *Breaker) bool {
 		return b.Policy() == b.resolve(p)
+	})
+}
+
+// KeyedBreaker makes the breaker of p's name that is Keyed, or finds it, with errors as
+// Limiter's. The name stands for no other breaker then.
+func (r *Replica) KeyedBreaker(p domain.CircuitBreaker) (*KeyedBreaker, error) {
+	return part(r, r.keyed, p.Name, func() (*KeyedBreaker, error) { return newKeyedBreaker(r, p) }, func(k *KeyedBreaker) bool {
+		return k.Policy() == k.resolve(p)
 	})
 }
 
@@ -151,6 +161,14 @@ func (r *Replica) FindBreaker(name string) (*Breaker, bool) {
 	defer r.mu.Unlock()
 	b, ok := r.breakers[name]
 	return b, ok
+}
+
+// FindKeyedBreaker finds a keyed breaker that was made.
+func (r *Replica) FindKeyedBreaker(name string) (*KeyedBreaker, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	k, ok := r.keyed[name]
+	return k, ok
 }
 
 // FindRetryBudget finds a retry budget that was made.
@@ -238,7 +256,6 @@ func (r *Replica) forget() {
 	limiters := r.everyLimiter()
 	r.mu.Lock()
 	shards := slices.Collect(maps.Values(r.shards))
-	breakers := slices.Collect(maps.Values(r.breakers))
 	r.mu.Unlock()
 	for _, l := range limiters {
 		l.lanes.drop()
@@ -246,10 +263,13 @@ func (r *Replica) forget() {
 	for _, s := range shards {
 		s.forgive()
 	}
-	for _, b := range breakers {
+	for _, b := range r.everyBreaker() {
 		b.mu.Lock()
 		b.probe.held = nil
 		b.mu.Unlock()
+	}
+	for _, k := range r.everyKeyed() {
+		k.drop()
 	}
 }
 
@@ -262,10 +282,7 @@ func (r *Replica) everyLimiter() []*Limiter {
 
 // shutGates sends every Acquire the way on which it is refused.
 func (r *Replica) shutGates() {
-	r.mu.Lock()
-	breakers := slices.Collect(maps.Values(r.breakers))
-	r.mu.Unlock()
-	for _, b := range breakers {
+	for _, b := range r.everyBreaker() {
 		b.mu.Lock()
 		b.regate()
 		b.mu.Unlock()

@@ -137,7 +137,7 @@ func (b *Breaker) replyLocked(now time.Duration, v port.View) {
 	}
 	if v.Foreign && !b.fleet.foreign {
 		b.replica.emit(domain.Event{
-			Kind: domain.EventSettings, Name: b.id.Name, Scope: domain.ScopeFleet,
+			Kind: domain.EventSettings, Name: b.id.Name, Key: b.id.Key, Scope: domain.ScopeFleet,
 			Reason: "another replica's numbers for this breaker are in force",
 		})
 	}
@@ -185,7 +185,7 @@ func (b *Breaker) adopt(now time.Duration, v port.View) {
 	b.handOver(now, v, old, known, was)
 	if v.State != old {
 		b.replica.emit(domain.Event{
-			Kind: domain.EventBreaker, Name: b.id.Name, From: old, To: v.State,
+			Kind: domain.EventBreaker, Name: b.id.Name, Key: b.id.Key, From: old, To: v.State,
 			Scope: domain.ScopeFleet, Epoch: v.Epoch, RetryAfter: v.For,
 		})
 	}
@@ -213,7 +213,7 @@ func (b *Breaker) handOver(now time.Duration, v port.View, old domain.State, kno
 // more, and then probes alone, so that a flush is not a stampede. It requires
 // that b.mu is held.
 func (b *Breaker) lost(now time.Duration, v port.View) {
-	b.replica.emit(domain.Event{Kind: domain.EventLost, Name: b.id.Name, Scope: domain.ScopeFleet, Epoch: v.Epoch})
+	b.replica.emit(domain.Event{Kind: domain.EventLost, Name: b.id.Name, Key: b.id.Key, Scope: domain.ScopeFleet, Epoch: v.Epoch})
 	held, end := !b.fleet.closed(), max(b.fleet.until, now)
 	b.adopt(now, v)
 	if held && v.State == domain.StateClosed && end >= now+b.local.RetryAfter(now) {

@@ -9,12 +9,13 @@ import (
 // outcome on the way out.
 type breakerStep struct {
 	breaker  *fleet.Breaker
+	keyed    *fleet.KeyedBreaker // in place of breaker, where the call brings a key
 	name     string
 	classify func(error) domain.Outcome
 }
 
 func (s *breakerStep) enter(w *walk, f *frame) bool {
-	permit, err := s.breaker.AcquireWithin(w.ctx, &w.budget)
+	permit, err := s.acquire(w, f)
 	if err != nil {
 		return w.refuse(PartBreaker, s.name, err)
 	}
@@ -25,6 +26,14 @@ func (s *breakerStep) enter(w *walk, f *frame) bool {
 		w.limitTime(f, lease, &domain.TimeoutError{After: lease})
 	}
 	return true
+}
+
+func (s *breakerStep) acquire(w *walk, f *frame) (fleet.Permit, error) {
+	budget := &w.budget
+	if s.keyed != nil {
+		return s.keyed.AcquireWithin(w.ctx, f.key, budget)
+	}
+	return s.breaker.AcquireWithin(w.ctx, budget)
 }
 
 func (s *breakerStep) leave(w *walk, f *frame) {

@@ -11,10 +11,10 @@ import (
 // it costs. It is plain data, so that passing one allocates nothing. The zero
 // Call says nothing.
 type Call struct {
-	says  saying
-	limit string
-	key   string
-	cost  int64
+	says saying
+	name string // of the limit or breaker that it is for
+	key  string
+	cost int64
 }
 
 type saying uint8
@@ -27,13 +27,14 @@ const (
 	saysCostOf
 )
 
-// Key gives the key (tenant, user, shard) for all keyed limits of the guard. A
-// key may hold any bytes; an empty one is a missing one, [domain.ErrKeyMissing].
+// Key gives the key (tenant, user, shard) for all keyed limits and breakers of the
+// guard. A key may hold any bytes; an empty one is a missing one,
+// [domain.ErrKeyMissing].
 func Key(key string) Call { return Call{says: saysKey, key: key} }
 
-// KeyOf gives the key for the limit of that name only; it wins over [Key]. That
-// the guard has no such limit, or that it is not keyed, is an error.
-func KeyOf(limit, key string) Call { return Call{says: saysKeyOf, limit: limit, key: key} }
+// KeyOf gives the key for the limit and the breaker of that name only; it wins over
+// [Key]. That the guard has neither, or that none of them is keyed, is an error.
+func KeyOf(name, key string) Call { return Call{says: saysKeyOf, name: name, key: key} }
 
 // Cost says how many tokens the call takes from each limit of the guard,
 // instead of 1, at each attempt. Cost(0) takes none: it only asks whether there
@@ -42,10 +43,10 @@ func Cost(n int64) Call { return Call{says: saysCost, cost: n} }
 
 // CostOf is [Cost] for the limit of that name only; it wins over Cost. That the
 // guard has no such limit is an error.
-func CostOf(limit string, n int64) Call { return Call{says: saysCostOf, limit: limit, cost: n} }
+func CostOf(limit string, n int64) Call { return Call{says: saysCostOf, name: limit, cost: n} }
 
-// address writes what the calls say into the frames of the limits concerned:
-// first what concerns all of them, so that what names one of them wins.
+// address writes what the calls say into the frames of the limits and breakers
+// concerned: first what concerns all of them, so that what names one of them wins.
 func (w *walk) address(calls []Call) error {
 	for _, i := range w.plan.limits {
 		f := w.frame(i)
@@ -71,24 +72,32 @@ func (w *walk) address(calls []Call) error {
 	return nil
 }
 
+// addressOne writes what a call says to parts of one name: a limit and a breaker, where
+// it is a key.
 func (w *walk) addressOne(c Call) error {
+	found, fits := false, false
 	for _, i := range w.plan.limits {
-		if s := w.plan.steps[i].limit; s.name != c.limit {
+		s := &w.plan.steps[i]
+		switch {
+		case s.name() != c.name || c.says == saysCostOf && s.limit == nil:
 			continue
-		} else if c.says == saysKeyOf && !s.keyed {
-			return misuse("KeyOf", fmt.Sprintf("names the limit %q, which is not Keyed", c.limit))
+		case c.says == saysCostOf:
+			w.frame(i).cost, fits = c.cost, true
+		case s.keyed():
+			w.frame(i).key, fits = c.key, true
 		}
-		if c.says == saysKeyOf {
-			w.frame(i).key = c.key
-		} else {
-			w.frame(i).cost = c.cost
-		}
-		return nil
+		found = true
 	}
-	if slices.Contains(w.plan.dropped, c.limit) {
-		return nil // it was there before an Update: the callers cannot know
+	switch {
+	case fits, slices.Contains(w.plan.dropped, c.name):
+		return nil // what was dropped was there before an Update: the callers cannot know
+	case found:
+		return misuse("KeyOf", fmt.Sprintf("names the limit %q, which is not Keyed", c.name))
+	case c.says == saysKeyOf:
+		return misuse("Call", fmt.Sprintf("names %q, which is no limit or keyed breaker of the guard", c.name))
+	default:
+		return misuse("Call", fmt.Sprintf("names the limit %q, which the guard does not have", c.name))
 	}
-	return misuse("Call", fmt.Sprintf("names the limit %q, which the guard does not have", c.limit))
 }
 
 // misuse is the error of a call that cannot be meant.

@@ -66,6 +66,15 @@ func (o *Orchestrator) Breaker(p domain.CircuitBreaker) (*fleet.Breaker, error) 
 	return o.replica.Breaker(p)
 }
 
+// KeyedBreaker returns the breaker of that name that is Keyed by itself, with errors as
+// Breaker's.
+func (o *Orchestrator) KeyedBreaker(p domain.CircuitBreaker) (*fleet.KeyedBreaker, error) {
+	if o.bare {
+		p = neverOpen(p)
+	}
+	return o.replica.KeyedBreaker(p)
+}
+
 // Bulkhead returns the bulkhead of that name by itself, with errors as Breaker's.
 func (o *Orchestrator) Bulkhead(p domain.Bulkhead) (*fleet.Bulkhead, error) {
 	if o.bare {
@@ -77,6 +86,11 @@ func (o *Orchestrator) Bulkhead(p domain.Bulkhead) (*fleet.Bulkhead, error) {
 // CircuitBreaker finds the breaker of that name, to read its status.
 func (o *Orchestrator) CircuitBreaker(name string) (*fleet.Breaker, bool) {
 	return o.replica.FindBreaker(name)
+}
+
+// KeyedCircuitBreaker finds the keyed breaker of that name, to read its status.
+func (o *Orchestrator) KeyedCircuitBreaker(name string) (*fleet.KeyedBreaker, bool) {
+	return o.replica.FindKeyedBreaker(name)
 }
 
 // RateLimiter finds the limit of that name.

@@ -13,8 +13,8 @@ type plan struct {
 	policy   domain.Policy
 	layers   []domain.Policy // of policy, as draft returns them
 	steps    []step          // of layers, outermost first
-	limits   []int           // which steps are limits
-	dropped  []string        // limits of earlier plans of this guard, and of the other half
+	limits   []int           // which steps are limits, or breakers with keys
+	dropped  []string        // those of earlier plans of this guard, and of the other half, by name
 	hedged   *hedged         // nil: there is no hedge
 	classify func(error) domain.Outcome
 	observer Observer
@@ -30,7 +30,7 @@ func (o *Orchestrator) compile(name string, p domain.Policy, layers []domain.Pol
 		if err != nil {
 			return nil, err
 		}
-		if next.limit != nil {
+		if next.addressable() {
 			made.limits = append(made.limits, i)
 		}
 		made.steps = append(made.steps, next)
@@ -53,14 +53,24 @@ func (o *Orchestrator) step(layer domain.Policy, s settings, earning map[string]
 	case domain.Timeout:
 		return step{timeout: newTimeout(l)}, nil
 	case domain.CircuitBreaker:
-		b, err := o.replica.Breaker(l)
-		return step{breaker: &breakerStep{breaker: b, name: l.Name, classify: s.classifierOf(l.Name)}}, err
+		b, err := o.breakerStep(l)
+		b.name, b.classify = l.Name, s.classifierOf(l.Name)
+		return step{breaker: b}, err
 	case domain.RateLimit:
 		limiter, err := o.replica.Limiter(l)
 		return step{limit: &limitStep{limiter: limiter, name: l.Name, keyed: l.Keyed, waits: l.MaxWait > 0}}, err
 	default:
 		return step{}, invalid(kindGuard, "Policy", "has a kind that cannot be run")
 	}
+}
+
+func (o *Orchestrator) breakerStep(p domain.CircuitBreaker) (*breakerStep, error) {
+	if p.Keyed {
+		k, err := o.replica.KeyedBreaker(p)
+		return &breakerStep{keyed: k}, err
+	}
+	b, err := o.replica.Breaker(p)
+	return &breakerStep{breaker: b}, err
 }
 
 // takeApart makes the halves of a plan with a hedge, after all else about it is known.
@@ -75,7 +85,7 @@ func (p *plan) takeApart() {
 }
 
 // part is the steps from one up to another as a plan of their own. A call may name the
-// limits of the whole.
+// limits and breakers of the whole.
 func (p *plan) part(from, to int) *plan {
 	part := *p
 	part.steps, part.limits, part.dropped = p.steps[from:to], nil, slices.Clone(p.dropped)
@@ -83,7 +93,7 @@ func (p *plan) part(from, to int) *plan {
 		if i >= from && i < to {
 			part.limits = append(part.limits, i-from)
 		} else {
-			part.dropped = append(part.dropped, p.steps[i].limit.name)
+			part.dropped = append(part.dropped, p.steps[i].name())
 		}
 	}
 	return &part
@@ -96,8 +106,8 @@ func (o *Orchestrator) partsAgree(layers []domain.Policy) error {
 		var err error
 		switch l := layer.(type) {
 		case domain.CircuitBreaker:
-			if _, exists := o.replica.FindBreaker(l.Name); exists {
-				_, err = o.replica.Breaker(l)
+			if o.hasBreaker(l.Name) {
+				_, err = o.breakerStep(l)
 			}
 		case domain.RateLimit:
 			if _, exists := o.replica.FindLimiter(l.Name); exists {
@@ -119,14 +129,23 @@ func (o *Orchestrator) partsAgree(layers []domain.Policy) error {
 	return nil
 }
 
-// after notes which limits of before are not in p any more.
+// hasBreaker reports whether there is a breaker of that name, with keys or without.
+func (o *Orchestrator) hasBreaker(name string) bool {
+	if _, exists := o.replica.FindBreaker(name); exists {
+		return true
+	}
+	_, exists := o.replica.FindKeyedBreaker(name)
+	return exists
+}
+
+// after notes which limits and keyed breakers of before are not in p any more.
 func (p *plan) after(before *plan) {
 	names := slices.Clone(before.dropped)
 	for _, i := range before.limits {
-		names = append(names, before.steps[i].limit.name)
+		names = append(names, before.steps[i].name())
 	}
 	for _, i := range p.limits {
-		names = slices.DeleteFunc(names, func(name string) bool { return name == p.steps[i].limit.name })
+		names = slices.DeleteFunc(names, func(name string) bool { return name == p.steps[i].name() })
 	}
 	slices.Sort(names)
 	p.dropped = slices.Compact(names)

@@ -19,6 +19,22 @@ type step struct {
 	hedge    *hedgeStep // which says where a plan can be taken apart
 }
 
+// addressable reports whether a call may say something to s: its key, or its cost.
+func (s *step) addressable() bool { return s.limit != nil || s.keyed() }
+
+// keyed reports whether s needs a key.
+func (s *step) keyed() bool {
+	return s.limit != nil && s.limit.keyed || s.breaker != nil && s.breaker.keyed != nil
+}
+
+// name is what a call addresses s by.
+func (s *step) name() string {
+	if s.limit != nil {
+		return s.limit.name
+	}
+	return s.breaker.name
+}
+
 // enter passes s on the way in. It returns false, with w.err set, when s
 // refuses.
 func (s *step) enter(w *walk, f *frame) bool {

@@ -14,8 +14,8 @@ import (
 // live on for the others.
 //
 // A policy that is refused changes nothing: the old one goes on running. Beside
-// what [Orchestrator.Guard] refuses, that is a limit whose Keyed changes, since
-// the calls would have to change with it, and a breaker whose ProbeLease would
+// what [Orchestrator.Guard] refuses, that is a limit or breaker whose Keyed changes,
+// since the calls would have to change with it, and a breaker whose ProbeLease would
 // be too short for another guard.
 //
 // Other replicas may still declare the old numbers: give a breaker or limit a
@@ -97,18 +97,34 @@ func (o *Orchestrator) changes(layers []domain.Policy) ([]change, error) {
 }
 
 func (o *Orchestrator) breakerChange(p domain.CircuitBreaker) (change, error) {
-	b, exists := o.replica.FindBreaker(p.Name)
-	if !exists {
+	if !o.hasBreaker(p.Name) {
 		return change{}, nil
 	}
-	if _, err := o.replica.Breaker(p); !errors.Is(err, domain.ErrConflict) {
+	k, keyed := o.replica.FindKeyedBreaker(p.Name)
+	if keyed != p.Keyed {
+		return change{}, fmt.Errorf("breaker %q: %w: Keyed cannot change while it is in use", p.Name, domain.ErrConflict)
+	}
+	if _, err := o.breakerStep(p); !errors.Is(err, domain.ErrConflict) {
 		return change{}, err
 	}
+	if keyed {
+		return changeOf(k, p), nil
+	}
+	b, _ := o.replica.FindBreaker(p.Name)
+	return changeOf(b, p), nil
+}
+
+// changeOf gives a breaker, with keys or without, another policy.
+func changeOf(b interface {
+	Policy() domain.CircuitBreaker
+	Update(p domain.CircuitBreaker) error
+}, p domain.CircuitBreaker,
+) change {
 	before := b.Policy()
 	return change{
 		apply: func() error { return b.Update(p) },
 		undo:  func() error { return b.Update(before) },
-	}, nil
+	}
 }
 
 func (o *Orchestrator) limitChange(p domain.RateLimit) (change, error) {

@@ -35,9 +35,10 @@ type Local struct {
 	alone     time.Duration // until when the dependency asked to be left alone
 	recent    window
 	last      lastCalls // nil: the ratios are those of recent
-	out       []probe   // half-open: leases out
+	out       []probe   // half-open: leases out; else calls let through early
 	nextProbe uint64
 	succeeded int
+	restUntil time.Duration // no call is let through early before
 }
 
 type probe struct {
@@ -96,7 +97,7 @@ func (l *Local) Admit(now time.Duration) (t Ticket, ok bool, retryAfter time.Dur
 		if now < l.until {
 			return Ticket{}, false, l.until - now
 		}
-		l.turn(domain.StateHalfOpen)
+		l.halfOpen()
 	}
 	if l.state == domain.StateClosed {
 		return Ticket{epoch: l.epoch}, true, 0
@@ -154,6 +155,10 @@ func (l *Local) IsSlow(took time.Duration) bool { return l.slowAfter > 0 && took
 // Settle takes the outcome of a call that Admit let through, and how long it took. One
 // of an earlier epoch counts for nothing, nor does a probe whose lease is over.
 func (l *Local) Settle(now time.Duration, t Ticket, o domain.Outcome, took time.Duration) {
+	if t.isEarly() {
+		l.settleEarly(now, t, o, took)
+		return
+	}
 	if t.epoch != l.epoch {
 		return
 	}
@@ -212,7 +217,8 @@ func ratioReached(ratioMille, least, calls, of int64) bool {
 	return ratioMille > 0 && calls >= least && of > 0 && of*1000 >= ratioMille*calls
 }
 
-func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
+// takeBack gives a probe's slot back. It reports false if that was over.
+func (l *Local) takeBack(now time.Duration, t Ticket) bool {
 	l.dropExpired(now)
 	at := -1
 	for i, p := range l.out {
@@ -221,9 +227,16 @@ func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
 		}
 	}
 	if at < 0 {
-		return
+		return false
 	}
 	l.out = append(l.out[:at], l.out[at+1:]...)
+	return true
+}
+
+func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
+	if !l.takeBack(now, t) {
+		return
+	}
 	switch o {
 	case domain.Success: // no evidence of the trouble that opened it
 		if l.succeeded++; l.succeeded >= l.successes {
@@ -252,6 +265,7 @@ func (l *Local) open(now time.Duration) {
 	l.growth++
 	d = min(d, l.longest)
 	l.until = now + max(d+d/1000*time.Duration(l.stagger), min(l.alone-now, l.longest))
+	l.RestEarly(now)
 	l.turn(domain.StateOpen)
 }
 

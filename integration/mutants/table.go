@@ -23,7 +23,7 @@ func table() []mutant {
 		takeBugs(), bandScriptBugs(), leaseScriptBugs(), queueScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(),
 		queueBugs(), permitBugs(), roomBugs(), budgetBugs(), shareBugs(),
 		stepBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
-		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(),
+		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(), breakerKeyBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
 		retryBugs(), walkBugs(), leakBugs(),
 	)
@@ -593,7 +593,7 @@ func walkBugs() []mutant {
 			"each attempt waits for the store anew", "orchestrator/limit.go",
 			`AllowWithin(w.ctx, key, cost, &w.budget)`, `AllowWithin(w.ctx, key, cost, nil)`, by,
 		},
-		{"each breaker waits for the store anew", breaker, `&w.budget`, `nil`, by},
+		{"each breaker waits for the store anew", breaker, `&w.budget`, `(*fleet.Budget)(nil)`, by},
 		{"an outer deadline is taken for one's own", "orchestrator/timeout.go", ` && !is(context.Cause(d.parent), d.cause)`, ``, by},
 	}
 }

@@ -128,7 +128,7 @@ func budgetBugs() []mutant {
 `, ``, by},
 		{
 			"a call may not name the limits of the other half", plan,
-			`part.dropped = append(part.dropped, p.steps[i].limit.name)`,
+			`part.dropped = append(part.dropped, p.steps[i].name())`,
 			`_ = i`, by,
 		},
 	}

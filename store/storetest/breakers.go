@@ -335,26 +335,42 @@ func testVoteRush(t *testing.T, newStore Maker) {
 	run.play([]breakerStep{{0, sick(name('b', replicas)), open(us, 30*time.Second)}}, "50 of 100 are half")
 }
 
-// testBreakersApart reports about several breakers in one call.
+// testBreakersApart reports about several breakers in one call, those of keys among them.
 func testBreakersApart(t *testing.T, newStore Maker) {
 	t.Helper()
-	clock := newClock()
-	store := newStore(t, clock.now)
+	for _, pair := range [][2]port.ID{
+		{{Name: "a"}, {Name: "b"}},
+		{{Name: "a", Key: "k"}, {Name: "a"}},
+		{{Name: "a"}, {Name: "a", Key: "a"}},
+		{{Name: "a", Key: "k"}, {Name: "a", Key: "K"}},
+		{{Name: "a", Key: "k"}, {Name: "b", Key: "k"}},
+		{{Name: "a", Key: "a key with spaces"}, {Name: "a", Key: "a key with  spaces"}},
+	} {
+		clock := newClock()
+		areApart(t, newStore(t, clock.now), pair[0], pair[1])
+	}
+}
+
+// areApart reports a breaker sick and another one well.
+func areApart(t *testing.T, store port.Stores, a, b port.ID) {
+	t.Helper()
 	rules, err := breaker.Compile(domain.CircuitBreaker{Sharing: domain.ShareAny})
 	if err != nil {
 		t.Fatal(err)
 	}
-	a, b := port.ID{Name: "a"}, port.ID{Name: "b"}
 	ill, fine := sick("r").evidence, well("r").evidence
 	ill.Seq, fine.Seq = 1, 1
 	in := []port.Report{{Breaker: a, Rules: rules, Evidence: ill}, {Breaker: b, Rules: rules, Evidence: fine}}
 	out := make([]port.View, 2)
 	store.Breakers.Report(t.Context(), in, out)
-	if want := open(us, 30*time.Second).View; out[0] != want {
-		t.Errorf("the one with a sick replica: %+v; want %+v", out[0], want)
-	}
-	if want := fresh(0).View; out[1] != want {
-		t.Errorf("the other: %+v; want %+v", out[1], want)
+	for range 2 {
+		if want := open(us, 30*time.Second).View; out[0] != want {
+			t.Errorf("%q, with a sick replica: %+v; want %+v", a, out[0], want)
+		}
+		if want := fresh(0).View; out[1] != want {
+			t.Errorf("%q, beside %q: %+v; want %+v", b, a, out[1], want)
+		}
+		store.Views.Read(t.Context(), []port.ID{a, b}, out)
 	}
 }
 
