@@ -26,6 +26,9 @@ const (
 	// EventBudgetEmpty: the retry budget Name is used up, and retries stop. It is
 	// told again when there was enough in it for a minute.
 	EventBudgetEmpty
+	// EventLockLost: the lock of the exclusive Name was lost while its call ran, which
+	// was told so. Reason has why.
+	EventLockLost
 )
 
 // String returns the kind in a word or two, such as "store down".
@@ -45,6 +48,8 @@ func (k EventKind) String() string {
 		return "state lost"
 	case EventBudgetEmpty:
 		return "retry budget empty"
+	case EventLockLost:
+		return "lock lost"
 	default:
 		return "unknown"
 	}
@@ -54,7 +59,7 @@ func (k EventKind) String() string {
 // saw it. Fields that do not belong to its Kind are zero.
 type Event struct {
 	Kind       EventKind
-	Name       string // of the breaker, limit or budget
+	Name       string // of the breaker, limit, budget or lock
 	Replica    string // who tells
 	From, To   State
 	Scope      Scope
