@@ -82,7 +82,7 @@ func logEvent(log *slog.Logger, e domain.Event) {
 	defer func() { _ = recover() }() // of a handler: there is nobody left to tell
 	level := slog.LevelInfo
 	switch e.Kind {
-	case domain.EventStoreDown, domain.EventBudgetEmpty:
+	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventLockLost:
 		level = slog.LevelWarn
 	case domain.EventStoreConfig:
 		level = slog.LevelError

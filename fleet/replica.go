@@ -39,6 +39,7 @@ type Replica struct {
 	breakers  map[string]*Breaker
 	budgets   map[string]*RetryBudget
 	bulkheads map[string]*Bulkhead
+	locks     map[string]*Exclusive
 	shards    map[uint32]*shard
 	pulses    map[*shard]*pulse // of shared breakers
 	watching  sync.Once
@@ -74,6 +75,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		breakers:    make(map[string]*Breaker),
 		budgets:     make(map[string]*RetryBudget),
 		bulkheads:   make(map[string]*Bulkhead),
+		locks:       make(map[string]*Exclusive),
 		shards:      make(map[uint32]*shard),
 		pulses:      make(map[*shard]*pulse),
 	}

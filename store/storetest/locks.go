@@ -100,7 +100,7 @@ func TestLocks(t *testing.T, newStore LockMaker) {
 		})
 	}
 	t.Run("locks are apart, also those of hostile keys", func(t *testing.T) { locksAreApart(t, newStore) })
-	t.Run("of many who ask at once one has it", func(t *testing.T) { oneOfManyLocks(t, newStore) })
+	t.Run("of many who ask at once no two have it", func(t *testing.T) { oneOfManyLocks(t, newStore) })
 	t.Run("who is not waited for is not heeded", func(t *testing.T) {
 		locks, _ := newStore(t)
 		gone, cancel := context.WithCancel(t.Context())
@@ -182,7 +182,12 @@ func oneOfManyLocks(t *testing.T, newStore LockMaker) {
 		})
 	}
 	all.Wait()
-	if n := got.Load(); n != 1 {
+	n := got.Load()
+	if n > 1 {
 		t.Errorf("%d have it; want one", n)
+	}
+	// On several servers each may have let another one through: then none has it for long.
+	if _, ok, err := locks.Lock(t.Context(), port.ID{Name: "x"}, lockLasts); ok != (n == 0) || err != nil {
+		t.Errorf("afterwards: %t, %v; %d had it", ok, err, n)
 	}
 }
