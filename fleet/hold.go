@@ -61,6 +61,9 @@ func (h *Hold) Context() context.Context { return h.ctx }
 // Token is the fencing token: it grows each time that the lock is taken by anyone.
 func (h *Hold) Token() uint64 { return h.lock.Token() }
 
+// MaxHold is how long the call may hold the lock.
+func (h *Hold) MaxHold() time.Duration { return h.overdue.After }
+
 // Overdue reports whether MaxHold is what ended the context.
 func (h *Hold) Overdue() bool { return context.Cause(h.ctx) == error(h.overdue) } //nolint:errorlint // this hold's own
 

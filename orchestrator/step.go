@@ -15,8 +15,10 @@ type step struct {
 	breaker *breakerStep
 	limit   *limitStep
 
-	bulkhead *bulkheadStep
-	hedge    *hedgeStep // which says where a plan can be taken apart
+	bulkhead  *bulkheadStep
+	exclusive *exclusiveStep
+
+	hedge *hedgeStep // which says where a plan can be taken apart
 }
 
 // enter passes s on the way in. It returns false, with w.err set, when s
@@ -33,6 +35,8 @@ func (s *step) enter(w *walk, f *frame) bool {
 		s.timeout.enter(w, f)
 	case s.bulkhead != nil:
 		return s.bulkhead.enter(w, f)
+	case s.exclusive != nil:
+		return s.exclusive.enter(w, f)
 	case s.hedge != nil:
 		s.hedge.budget.earn() // the call is one, hedged or not
 	}
@@ -53,6 +57,8 @@ func (s *step) leave(w *walk, f *frame) (again bool) {
 		s.limit.leave(w, f)
 	case s.bulkhead != nil:
 		s.bulkhead.leave(f)
+	case s.exclusive != nil:
+		s.exclusive.leave(w, f)
 	}
 	return false
 }
@@ -75,6 +81,7 @@ type frame struct {
 	degraded bool  // without the store
 
 	slot fleet.Slot // of a bulkhead
+	held *held      // the lock of an exclusive; nil when there is none
 }
 
 // abandon releases what a step holds, after a panic.
@@ -89,4 +96,5 @@ func (w *walk) abandon(f *frame) {
 	}
 	f.permit.Report(outcome) // does nothing where there is no permit
 	f.slot.Leave()           // nor this
+	w.unlock(f)              // nor this
 }
