@@ -120,7 +120,7 @@ func (g *guardian) wantFree() {
 // wantRunning checks that a call's context has not ended.
 func wantRunning(t *testing.T, h *fleet.Hold) {
 	t.Helper()
-	if ctx := h.Context(); ctx.Err() != nil || h.Lost() || h.Overdue() || h.Explain(errBroken) != errBroken {
+	if ctx := h.Context(); ctx.Err() != nil || h.Lost() || h.Overdue() || h.Explain(errBroken).Error() != errBroken.Error() {
 		t.Errorf("its context has ended: %v", context.Cause(ctx))
 	}
 }

@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -75,13 +76,8 @@ func checked(guard string, layer domain.Policy) (domain.Policy, error) {
 		}
 		return l, l.Validate()
 	case domain.Exclusive:
-		if l.Name == "" {
-			l.Name = guard
-		}
-		if err := domain.ValidateName(kindExclusive, l.Name); err != nil {
-			return nil, err
-		}
-		return l, l.Validate()
+		l.Name = cmp.Or(l.Name, guard)
+		return l, cmp.Or(domain.ValidateName(kindExclusive, l.Name), l.Validate())
 	case domain.CircuitBreaker:
 		if l.Name == "" {
 			l.Name = guard

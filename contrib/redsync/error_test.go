@@ -63,7 +63,7 @@ func TestALostAnswer(t *testing.T) {
 	before := sent.Load()
 	lose.Store(true)
 	_, ok, err := locks.Lock(soon(t, time.Second), theLock, lasting)
-	if storeError(t, err); ok {
+	if _ = storeError(t, err); ok {
 		t.Error("a lock without an answer is held")
 	}
 	if n := sent.Load() - before; n != 1 {
@@ -92,7 +92,7 @@ func (c *lossy) Write(b []byte) (int, error) {
 func (c *lossy) Read(b []byte) (int, error) {
 	n, err := c.Conn.Read(b)
 	if c.dead.Load() {
-		_ = c.Conn.Close()
+		_ = c.Close()
 		return 0, net.ErrClosed
 	}
 	return n, err
@@ -152,7 +152,7 @@ func TestShards(t *testing.T) {
 	seen := make(map[uint32]bool)
 	for i := range 100 {
 		id := port.ID{Name: "x", Key: string(rune('a' + i))}
-		if one.Shard(id) != 0 || many.Shard(id) != many.Shard(id) || many.Shard(id) > 15 {
+		if one.Shard(id) != 0 || many.Shard(id) > 15 {
 			t.Errorf("%v: %d, %d", id, one.Shard(id), many.Shard(id))
 		}
 		seen[many.Shard(id)] = true

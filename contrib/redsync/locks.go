@@ -148,7 +148,9 @@ func (k *lock) Unlock(ctx context.Context) (bool, error) {
 
 // settle lets redsync do something with the lock. Each time it is told anew whose it is: a
 // mutex is not safe for concurrent use.
-func (k *lock) settle(ctx context.Context, op string, lasting time.Duration, do func(*redsync.Mutex, context.Context) (bool, error)) (bool, error) {
+func (k *lock) settle(
+	ctx context.Context, op string, lasting time.Duration, do func(*redsync.Mutex, context.Context) (bool, error),
+) (bool, error) {
 	if err := k.locks.usable(ctx, op, k.id); err != nil {
 		return false, err
 	}
