@@ -200,8 +200,7 @@ func (c *checker) elected(ctx context.Context) bool {
 	poll := every/2 + c.replica.jitter(every/2)
 	now = c.replica.clock.now()
 	switch {
-	case g.err != nil:
-		c.cover(0) // nobody knows: calls may be probes
+	case g.err != nil: // nobody knows: what is covered ends by itself, and calls may be probes
 		c.again = now + poll
 	case g.lock == nil:
 		c.cover(now + 2*every + timeout)

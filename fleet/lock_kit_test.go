@@ -43,6 +43,9 @@ type faultyLock struct {
 
 func (k faultyLock) Extend(ctx context.Context, lasting time.Duration) (ok bool, err error) {
 	k.way.extends.Add(1)
+	if ctx.Err() != nil {
+		return false, asStoreError(context.Cause(ctx))
+	}
 	failed := k.way.faults.through(ctx, func() { ok, err = k.Lock.Extend(context.WithoutCancel(ctx), lasting) })
 	if failed != nil {
 		return false, asStoreError(failed)
@@ -52,6 +55,9 @@ func (k faultyLock) Extend(ctx context.Context, lasting time.Duration) (ok bool,
 
 func (k faultyLock) Unlock(ctx context.Context) (ok bool, err error) {
 	k.way.frees.Add(1)
+	if ctx.Err() != nil {
+		return false, asStoreError(context.Cause(ctx))
+	}
 	failed := k.way.faults.through(ctx, func() { ok, err = k.Lock.Unlock(context.WithoutCancel(ctx)) })
 	if failed != nil {
 		return false, asStoreError(failed)
