@@ -208,13 +208,16 @@ func TestExclusivesOfGuards(t *testing.T) {
 			policy hold.Policy
 			want   error
 		}{
-			"other numbers":        {hold.Exclusive{Name: "g"}, hold.ErrConflict},
-			"twice":                {hold.Combine(hold.Exclusive{}, hold.Exclusive{}), hold.ErrInvalidPolicy},
-			"invalid":              {hold.Exclusive{Lease: 1}, hold.ErrInvalidPolicy},
-			"a name":               {hold.Exclusive{Name: "}"}, hold.ErrInvalidPolicy},
-			"outlives a probe":     {hold.Combine(hold.CircuitBreaker{}, hold.Exclusive{}), hold.ErrInvalidPolicy},
-			"waits for too long":   {hold.Combine(hold.CircuitBreaker{}, hold.Exclusive{MaxWait: 20 * time.Second, MaxHold: time.Second}), hold.ErrInvalidPolicy},
-			"holds not too long":   {hold.Combine(hold.CircuitBreaker{Name: "a"}, hold.Exclusive{Name: "a", MaxHold: 5 * time.Second}), nil},
+			"other numbers":      {hold.Exclusive{Name: "g"}, hold.ErrConflict},
+			"twice":              {hold.Combine(hold.Exclusive{}, hold.Exclusive{}), hold.ErrInvalidPolicy},
+			"invalid":            {hold.Exclusive{Lease: 1}, hold.ErrInvalidPolicy},
+			"a name":             {hold.Exclusive{Name: "}"}, hold.ErrInvalidPolicy},
+			"outlives a probe":   {hold.Combine(hold.CircuitBreaker{}, hold.Exclusive{}), hold.ErrInvalidPolicy},
+			"waits for too long": {hold.Combine(hold.CircuitBreaker{}, hold.Exclusive{MaxWait: 20 * time.Second, MaxHold: time.Second}), hold.ErrInvalidPolicy},
+			"holds not too long": {hold.Combine(hold.CircuitBreaker{Name: "a"}, hold.Exclusive{Name: "a", MaxHold: 5 * time.Second}), nil},
+			"ends before its timeout": {
+				hold.Combine(hold.CircuitBreaker{Name: "c"}, hold.Exclusive{Name: "c", MaxHold: 5 * time.Second}, hold.Timeout{Duration: time.Minute}), nil,
+			},
 			"nor does its timeout": {hold.Combine(hold.CircuitBreaker{Name: "b"}, hold.Exclusive{Name: "b"}, hold.Timeout{Duration: time.Second}), nil},
 		} {
 			if _, err := o.Guard("h."+string(name[0])+string(name[len(name)-1]), tt.policy); !errors.Is(err, tt.want) {

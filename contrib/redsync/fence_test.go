@@ -1,6 +1,7 @@
 package redsynclock_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -45,6 +46,41 @@ func TestTokensGrow(t *testing.T) {
 		}
 		if last != 3_000_000_000_000_001 {
 			t.Errorf("the last token is %d; want the one after what was there", last)
+		}
+	})
+}
+
+// thief does something before each script.
+type thief struct{ steals func() }
+
+func (thief) DialHook(next redis.DialHook) redis.DialHook { return next }
+
+func (thief) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+
+func (h thief) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" {
+			h.steals()
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Who has lost the lock before it has its token gets none: that would be higher than the
+// token of who holds it now.
+func TestNoTokenWithoutTheLock(t *testing.T) {
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		fleet := newFleet()
+		options := *client.Options()
+		options.ContextTimeoutEnabled = true // or calls are made by copies, which have no hooks
+		hooked := redis.NewClient(&options)
+		defer func() { _ = hooked.Close() }()
+		hooked.AddHook(thief{func() { must(t, client.Set(t.Context(), fleet+":{lx}", "another's", time.Hour).Err()) }})
+		lock, ok, err := redsynclock.New(hooked, fleet, redsynclock.Options{}).Lock(t.Context(), theLock, lasting)
+		if ok || err != nil {
+			t.Errorf("%v, %t, %v; want that it is taken", lock, ok, err)
 		}
 	})
 }
