@@ -48,7 +48,7 @@ func (c combined) Validate() error {
 // structs that embed one, satisfy the interface too.
 func plain(p Policy) bool {
 	switch p.(type) {
-	case None, Retry, CircuitBreaker, RateLimit, Timeout, Bulkhead, Hedge:
+	case None, Retry, CircuitBreaker, RateLimit, Timeout, Bulkhead, Hedge, Exclusive:
 		return true
 	default:
 		return false

@@ -14,7 +14,7 @@ import (
 func policy() *rapid.Generator[hold.Policy] {
 	return rapid.Custom(func(t *rapid.T) hold.Policy {
 		n := rapid.IntRange(0, 3).Draw(t, "n")
-		switch rapid.IntRange(0, 4).Draw(t, "kind") {
+		switch rapid.IntRange(0, 5).Draw(t, "kind") {
 		case 0:
 			return hold.None{}
 		case 1:
@@ -23,6 +23,8 @@ func policy() *rapid.Generator[hold.Policy] {
 			return hold.Timeout{Duration: time.Duration(n) * time.Second}
 		case 3:
 			return hold.CircuitBreaker{Name: "b", Probes: n}
+		case 4:
+			return hold.Exclusive{Name: "x", MaxHold: time.Duration(1-n) * time.Second}
 		default:
 			return hold.RateLimit{Name: "l", Limit: hold.PerSecond(int64(n))}
 		}

@@ -17,6 +17,8 @@ var (
 	ErrCostTooHigh      = errors.New("cost above burst") // no wait would help
 	ErrKeyMissing       = errors.New("key missing")      // a keyed limit or breaker was called without its key
 	ErrBulkheadFull     = errors.New("bulkhead full")
+	ErrNotExclusive     = errors.New("held elsewhere") // another call of the fleet has the lock
+	ErrLockLost         = errors.New("lock lost")
 	ErrStoreUnavailable = errors.New("store unavailable") // it could not decide
 	ErrStoreConfig      = errors.New("store misconfigured")
 	ErrInvalidPolicy    = errors.New("invalid policy")
@@ -183,6 +185,57 @@ func (e *BulkheadFullError) Is(target error) bool { return target == ErrBulkhead
 
 // Outcome returns Ignored: the dependency was not called.
 func (*BulkheadFullError) Outcome() Outcome { return Ignored }
+
+// An ExclusiveError is the refusal of an Exclusive. It matches [ErrNotExclusive].
+type ExclusiveError struct {
+	Name string
+	Here bool // another call of this same replica has the lock, or asks for it
+}
+
+func (e *ExclusiveError) Error() string { return fmt.Sprintf("%s: %q", ErrNotExclusive, e.Name) }
+
+// Is reports whether target is ErrNotExclusive.
+func (e *ExclusiveError) Is(target error) bool { return target == ErrNotExclusive }
+
+// Outcome returns Ignored: the dependency was not called.
+func (*ExclusiveError) Outcome() Outcome { return Ignored }
+
+// A LockLostError says that an Exclusive could not keep its lock, so that another call
+// may have begun, before the function returned. It matches [ErrLockLost], why, and the
+// function's own error.
+type LockLostError struct {
+	Name string
+	Why  error // why it could not be extended in time; nil: the store says that it is gone, or another's
+	Err  error // what the function returned
+}
+
+func (e *LockLostError) Error() string {
+	if e.Why == nil {
+		return fmt.Sprintf("%s: %q", ErrLockLost, e.Name)
+	}
+	return fmt.Sprintf("%s: %q: %v", ErrLockLost, e.Name, e.Why)
+}
+
+// Is reports whether target is ErrLockLost.
+func (e *LockLostError) Is(target error) bool { return target == ErrLockLost }
+
+// Unwrap returns why the lock was lost, and what the function returned.
+func (e *LockLostError) Unwrap() []error {
+	causes := make([]error, 0, 2)
+	for _, err := range []error{e.Why, e.Err} {
+		if err != nil {
+			causes = append(causes, err)
+		}
+	}
+	return causes
+}
+
+// Outcome returns Ignored: that the call was cut short is not the dependency's fault.
+func (*LockLostError) Outcome() Outcome { return Ignored }
+
+// Retryable reports whether this replica still takes part, whatever the function
+// returned.
+func (e *LockLostError) Retryable() bool { return !errors.Is(e.Why, ErrClosed) }
 
 // A StoreError says that a store could not decide. It matches [ErrStoreConfig]
 // when the cause is permissions, a password or TLS, else [ErrStoreUnavailable],

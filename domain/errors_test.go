@@ -16,7 +16,7 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 	sentinels := []error{
 		hold.ErrTimeout, hold.ErrRetryExhausted, hold.ErrCircuitOpen, hold.ErrRateLimited, hold.ErrCostTooHigh,
 		hold.ErrKeyMissing, hold.ErrStoreUnavailable, hold.ErrStoreConfig, hold.ErrInvalidPolicy, hold.ErrConflict, hold.ErrClosed,
-		hold.ErrBudgetExhausted, hold.ErrBulkheadFull,
+		hold.ErrBudgetExhausted, hold.ErrBulkheadFull, hold.ErrNotExclusive, hold.ErrLockLost,
 	}
 	for _, tt := range []struct {
 		err      error
@@ -34,6 +34,10 @@ func TestErrorsMatchSentinelAndCause(t *testing.T) {
 			&hold.BudgetExhaustedError{Name: "b", Attempts: 2, Err: errBackend},
 			hold.ErrBudgetExhausted, errBackend, `retry budget exhausted: "b", after 2 attempts: backend`,
 		},
+		{&hold.ExclusiveError{Name: "x", Here: true}, hold.ErrNotExclusive, nil, `held elsewhere: "x"`},
+		{&hold.LockLostError{Name: "x", Why: context.DeadlineExceeded, Err: errBackend}, hold.ErrLockLost, errBackend, `lock lost: "x": context deadline exceeded`},
+		{&hold.LockLostError{Name: "x", Why: errBackend}, hold.ErrLockLost, errBackend, `lock lost: "x": backend`},
+		{&hold.LockLostError{Name: "x"}, hold.ErrLockLost, nil, `lock lost: "x"`},
 		{&hold.BulkheadFullError{Name: "b"}, hold.ErrBulkheadFull, nil, `bulkhead full: "b"`},
 		{
 			&hold.CircuitOpenError{Name: "b", Scope: hold.ScopeFleet, RetryAfter: time.Second},

@@ -39,6 +39,9 @@ const (
 	// keys run without one. It is told once a minute as long as there are such calls;
 	// Reason has how many there were.
 	EventKeysFull
+	// EventLockLost: the lock of the exclusive Name was lost while its call ran, which
+	// was told so. Reason has why.
+	EventLockLost
 )
 
 // String returns the kind in a word or two, such as "store down".
@@ -66,6 +69,8 @@ func (k EventKind) String() string {
 		return "open share restored"
 	case EventKeysFull:
 		return "keys full"
+	case EventLockLost:
+		return "lock lost"
 	default:
 		return "unknown"
 	}
@@ -75,7 +80,7 @@ func (k EventKind) String() string {
 // saw it. Fields that do not belong to its Kind are zero.
 type Event struct {
 	Kind       EventKind
-	Name       string // of the breaker, limit or budget
+	Name       string // of the breaker, limit, budget or lock
 	Key        string // of a keyed breaker, whose breaker it is
 	Replica    string // who tells
 	From, To   State

@@ -1,9 +1,9 @@
 package domain
 
 // A Policy says what an operation needs. The policies are [None], [Retry],
-// [CircuitBreaker], [RateLimit], [Timeout], [Bulkhead], [Hedge] and what [Combine]
-// makes of them; the interface is sealed, so no other kind can exist. A nil Policy is invalid:
-// running without protection has to be written down, as None.
+// [CircuitBreaker], [RateLimit], [Timeout], [Bulkhead], [Hedge], [Exclusive] and what
+// [Combine] makes of them; the interface is sealed, so no other kind can exist. A nil
+// Policy is invalid: running without protection has to be written down, as None.
 //
 // Policies are immutable values, comparable with ==, and safe for concurrent use.
 type Policy interface {

@@ -32,6 +32,7 @@ func TestPolicyText(t *testing.T) {
 		"rate_limit(5/s, shadow=true)":       hold.RateLimit{Limit: hold.PerSecond(5), Shadow: true},
 		"bulkhead(10)":                       hold.Bulkhead{MaxConcurrent: 10},
 		"hedge(50ms)":                        hold.Hedge{Delay: 50 * time.Millisecond},
+		"exclusive()":                        hold.Exclusive{},
 		"rate_limit(5/m)":                    hold.RateLimit{Limit: hold.PerMinute(5)},
 		"rate_limit(5/h)":                    hold.RateLimit{Limit: hold.PerHour(5)},
 		"rate_limit(1/1m30s, name=a)":        hold.RateLimit{Name: "a", Limit: hold.Per(1, 90*time.Second)},
@@ -45,6 +46,9 @@ func TestPolicyText(t *testing.T) {
 		"retry(backoff=linear(jitter=none))": hold.Retry{Backoff: hold.Linear(0, 0)},
 		"bulkhead(10, name=a, max_wait=100ms, fleet=true)": hold.Bulkhead{
 			Name: "a", MaxConcurrent: 10, MaxWait: 100 * time.Millisecond, Fleet: true,
+		},
+		"exclusive(name=a, max_hold=5m, max_wait=1s, lease=30s)": hold.Exclusive{
+			Name: "a", MaxHold: 5 * time.Minute, MaxWait: time.Second, Lease: 30 * time.Second,
 		},
 		"hedge(50ms, max_hedges=2, budget=budget(name=a, per_second=5))": hold.Hedge{
 			Delay: 50 * time.Millisecond, MaxHedges: 2, Budget: hold.RetryBudget{Name: "a", PerSecond: 5},
@@ -114,6 +118,7 @@ func TestNamesOfValues(t *testing.T) {
 		"open share exceeded": {hold.EventShareExceeded},
 		"open share restored": {hold.EventShareRestored},
 		"keys full":           {hold.EventKeysFull},
+		"lock lost":           {hold.EventLockLost},
 		"unknown": {
 			hold.Outcome(99), hold.State(99), hold.Scope(99), hold.Sharing(99), hold.Outage(99),
 			hold.BackoffKind(99), hold.EventKind(0), hold.EventKind(99),

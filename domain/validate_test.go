@@ -164,6 +164,40 @@ func TestValidateBulkheadAndHedge(t *testing.T) {
 	}
 }
 
+func TestValidateExclusive(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		policy hold.Exclusive
+		field  string
+	}{
+		{"the zero value", hold.Exclusive{}, ""},
+		{"the longest of all", hold.Exclusive{MaxHold: hold.MaxHold, MaxWait: hold.MaxWait, Lease: hold.MaxLockLease}, ""},
+		{"a negative hold", hold.Exclusive{MaxHold: -1}, "MaxHold"},
+		{"a hold above a day", hold.Exclusive{MaxHold: hold.MaxHold + 1}, "MaxHold"},
+		{"a negative wait", hold.Exclusive{MaxWait: -1}, "MaxWait"},
+		{"a wait above an hour", hold.Exclusive{MaxWait: hold.MaxWait + 1}, "MaxWait"},
+		{"the shortest lease", hold.Exclusive{Lease: hold.MinLockLease}, ""},
+		{"a lease too short to be extended in time", hold.Exclusive{Lease: hold.MinLockLease - 1}, "Lease"},
+		{"a negative lease", hold.Exclusive{Lease: -1}, "Lease"},
+		{"a lease above an hour", hold.Exclusive{Lease: hold.MaxLockLease + 1}, "Lease"},
+		{"a name that could leave its namespace", hold.Exclusive{Name: "a}:b"}, "Name"},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			wantField(t, tt.policy.Validate(), tt.field)
+		})
+	}
+	want := hold.Exclusive{MaxHold: time.Minute, Lease: 10 * time.Second}
+	if got := (hold.Exclusive{}).WithDefaults(); got != want || got.WithDefaults() != want {
+		t.Errorf("the defaults are %+v; want %+v", got, want)
+	}
+	given := hold.Exclusive{Name: "a", MaxHold: 1, MaxWait: 2, Lease: time.Second}
+	if got := given.WithDefaults(); got != given {
+		t.Errorf("the defaults change %+v to %+v", given, got)
+	}
+}
+
 func TestCase31ValidateCircuitBreaker(t *testing.T) {
 	t.Parallel()
 	for _, tt := range []struct {

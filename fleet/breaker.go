@@ -41,6 +41,7 @@ type Breaker struct {
 	fleet  fleetView
 	report reporting
 	probe  probing
+	check  *checker // nil: none was given
 
 	slowAfter atomic.Int64 // the policy's, in ns, to be looked at without a lock; 0 = no call is slow
 }
@@ -152,12 +153,12 @@ func (b *Breaker) AcquireWithin(ctx context.Context, budget *Budget) (Permit, er
 	if epoch := b.gate.Load(); epoch != 0 {
 		return newPermit(b, breaker.ClosedTicket(epoch)), nil
 	}
-	return b.acquire(ctx, budget)
+	return b.acquire(ctx, budget, false)
 }
 
 // acquire is the way with a lock: some layer is not closed, or the copy of the
-// fleet's view is not fresh.
-func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
+// fleet's view is not fresh. It says whether it is a health check that asks.
+func (b *Breaker) acquire(ctx context.Context, budget *Budget, checks bool) (Permit, error) {
 	if b.replica.closed.Load() {
 		return Permit{}, domain.ErrClosed
 	}
@@ -173,7 +174,7 @@ func (b *Breaker) acquire(ctx context.Context, budget *Budget) (Permit, error) {
 			return Permit{}, err
 		}
 	}
-	p, ask, err := b.admit(budget)
+	p, ask, err := b.admit(budget, checks)
 	if ask != nil {
 		p, err = b.askProbe(ctx, budget, ask)
 	}
@@ -197,7 +198,7 @@ func (b *Breaker) ended(ctx context.Context) error {
 
 // admit asks this replica's memory: both layers must let the call pass. While
 // the fleet is half-open a lease has to be asked for.
-func (b *Breaker) admit(budget *Budget) (Permit, *question, error) {
+func (b *Breaker) admit(budget *Budget, checks bool) (Permit, *question, error) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
@@ -215,6 +216,9 @@ func (b *Breaker) admit(budget *Budget) (Permit, *question, error) {
 		return newPermit(b, ticket), nil, nil
 	}
 	ask, retryAfter := b.question(now, ticket)
+	if !checks && b.check.covers(now) {
+		ask = nil // the probes are the health check's
+	}
 	if ask == nil || budget.left(b.replica.config.StoreTimeout) <= 0 {
 		b.local.Settle(now, ticket, domain.Ignored, 0)
 		return Permit{}, nil, b.refusal(domain.ScopeFleet, retryAfter)
@@ -233,8 +237,8 @@ func (b *Breaker) refusal(scope domain.Scope, retryAfter time.Duration) error {
 	return &domain.CircuitOpenError{Name: b.id.Name, Key: b.id.Key, Scope: scope, RetryAfter: retryAfter}
 }
 
-// settled follows a change of the local layer: the gate, its event, and the
-// opinion that the fleet should have. It requires that b.mu is held.
+// settled follows a change of either layer: the gate, its event, the opinion that
+// the fleet should have, and the health check. It requires that b.mu is held.
 func (b *Breaker) settled(now time.Duration) {
 	b.regate()
 	b.tellState(now)
@@ -242,6 +246,7 @@ func (b *Breaker) settled(now time.Duration) {
 	if b.seat != nil {
 		b.seat.turned(now)
 	}
+	b.check.follow()
 }
 
 // tellState emits the event of a local transition. It requires that b.mu is held.

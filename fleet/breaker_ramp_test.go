@@ -28,9 +28,9 @@ func (w *world) climbers(count int, p domain.CircuitBreaker) []*node {
 	return nodes
 }
 
-// busy has each replica make 50 calls a second for that long, and counts those that
+// callsFor has each replica make 50 calls a second for that long, and counts those that
 // passed.
-func busy(lasting time.Duration, o domain.Outcome, nodes ...*node) (passed int) {
+func callsFor(lasting time.Duration, o domain.Outcome, nodes ...*node) (passed int) {
 	for range int(lasting / (20 * time.Millisecond)) {
 		for _, n := range nodes {
 			passed += n.calls(1, o)
@@ -43,7 +43,7 @@ func busy(lasting time.Duration, o domain.Outcome, nodes ...*node) (passed int) 
 // recovered trips a fleet that made 200 calls a second, and lets it recover.
 func (w *world) recovered(nodes ...*node) {
 	w.tb.Helper()
-	busy(20*time.Second, domain.Success, nodes...)
+	callsFor(20*time.Second, domain.Success, nodes...)
 	for _, n := range nodes {
 		n.calls(domain.DefaultFailureThreshold, domain.Failure)
 	}
@@ -73,11 +73,11 @@ func TestRamp(t *testing.T) {
 		}
 		for i, percent := range []int64{5, 25, 50} {
 			want, most := int(base*percent/10), int(base*percent/10+base*percent/200) // in 10 s; with the burst
-			if passed := busy(10*time.Second, domain.Success, nodes...); passed < want*8/10 || passed > most+len(nodes) {
+			if passed := callsFor(10*time.Second, domain.Success, nodes...); passed < want*8/10 || passed > most+len(nodes) {
 				t.Errorf("step %d: %d calls passed in 10 s; want %d to %d", i, passed, want, most)
 			}
 		}
-		if passed := busy(10*time.Second, domain.Success, nodes...); passed != 2000 {
+		if passed := callsFor(10*time.Second, domain.Success, nodes...); passed != 2000 {
 			t.Errorf("afterwards %d of 2000 calls passed", passed)
 		}
 		for _, n := range nodes {
@@ -98,7 +98,7 @@ func TestNoRamp(t *testing.T) {
 		p.Ramp = 0
 		nodes := w.climbers(4, p)
 		w.recovered(nodes...)
-		if passed := busy(time.Second, domain.Success, nodes...); passed != 200 {
+		if passed := callsFor(time.Second, domain.Success, nodes...); passed != 200 {
 			t.Errorf("%d of 200 calls passed", passed)
 		}
 	})
@@ -110,9 +110,9 @@ func TestRampTripsAgain(t *testing.T) {
 	inEachWorld(t, func(t *testing.T, w *world) {
 		nodes := w.climbers(4, ramped())
 		w.recovered(nodes...)
-		busy(12*time.Second, domain.Success, nodes...)
+		callsFor(12*time.Second, domain.Success, nodes...)
 		for start := time.Now(); nodes[0].Status().Fleet != domain.StateOpen && time.Since(start) < 5*time.Second; {
-			busy(100*time.Millisecond, domain.Failure, nodes...)
+			callsFor(100*time.Millisecond, domain.Failure, nodes...)
 		}
 		time.Sleep(5 * time.Second)
 		nodes[0].patient().Report(domain.Success)
@@ -130,19 +130,19 @@ func TestRampAndOperators(t *testing.T) {
 		nodes := w.climbers(4, ramped())
 		w.recovered(nodes...)
 		w.force(domain.ForceDisabled, time.Second)
-		if passed := busy(time.Second, domain.Success, nodes...); passed != 200 {
+		if passed := callsFor(time.Second, domain.Success, nodes...); passed != 200 {
 			t.Errorf("disabled: %d of 200 calls passed", passed)
 		}
 		w.force(domain.ForceMetricsOnly, time.Second)
-		if passed := busy(time.Second, domain.Success, nodes...); passed != 200 {
+		if passed := callsFor(time.Second, domain.Success, nodes...); passed != 200 {
 			t.Errorf("metrics only: %d of 200 calls passed", passed)
 		}
-		if passed := busy(time.Second, domain.Success, nodes...); passed > 30 {
+		if passed := callsFor(time.Second, domain.Success, nodes...); passed > 30 {
 			t.Errorf("afterwards: %d of 200 calls passed; want the ramp's 10 or so", passed)
 		}
 		w.order(breaker.Order{Reset: true, By: "ann", Reason: "all is well"})
 		synctest.Wait()
-		if passed := busy(time.Second, domain.Success, nodes...); passed != 200 {
+		if passed := callsFor(time.Second, domain.Success, nodes...); passed != 200 {
 			t.Errorf("after a reset: %d of 200 calls passed", passed)
 		}
 	})

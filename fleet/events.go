@@ -82,7 +82,8 @@ func logEvent(log *slog.Logger, e domain.Event) {
 	defer func() { _ = recover() }() // of a handler: there is nobody left to tell
 	level := slog.LevelInfo
 	switch e.Kind {
-	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventOverride, domain.EventShareExceeded, domain.EventKeysFull:
+	case domain.EventStoreDown, domain.EventBudgetEmpty, domain.EventLockLost, domain.EventOverride, domain.EventShareExceeded,
+		domain.EventKeysFull:
 		level = slog.LevelWarn
 	case domain.EventStoreConfig:
 		level = slog.LevelError

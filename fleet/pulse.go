@@ -181,6 +181,7 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 		b.report.flips = 0
 		b.forced(now) // an end is noticed without calls, too
 		b.regate()
+		b.check.follow()
 	}
 	if b.fleet.order.bring {
 		r.bringers, r.orders = append(r.bringers, b), append(r.orders, b.brought(now))

@@ -40,6 +40,7 @@ type Replica struct {
 	keyed     map[string]*KeyedBreaker
 	budgets   map[string]*RetryBudget
 	bulkheads map[string]*Bulkhead
+	locks     map[string]*Exclusive
 	shards    map[uint32]*shard
 	pulses    map[*shard]*pulse // of shared breakers
 	watching  sync.Once
@@ -76,6 +77,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		keyed:       make(map[string]*KeyedBreaker),
 		budgets:     make(map[string]*RetryBudget),
 		bulkheads:   make(map[string]*Bulkhead),
+		locks:       make(map[string]*Exclusive),
 		shards:      make(map[uint32]*shard),
 		pulses:      make(map[*shard]*pulse),
 	}

@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -15,11 +16,12 @@ const (
 	goRedis   = "github.com/redis/go-redis/v9"
 	miniredis = "github.com/alicebob/miniredis/v2"
 	rapid     = "pgregory.net/rapid"
+	redsync   = "github.com/go-redsync/redsync/v4"
 )
 
-// architecture has a row for each package of the root module, top to bottom:
-// imports point down only. .golangci.yml has the same rules for the editor; this
-// one cannot be silenced by a comment, and sees a package that has no rule.
+// architecture has a row for each package of the root module, and of the modules in
+// contrib, top to bottom: imports point down only. .golangci.yml has the same rules for
+// the editor; this one cannot be silenced by a comment, and sees a package that has no rule.
 func architecture() []rule {
 	// What the domain may know of the standard library: no I/O, no clocks but the
 	// types of time, no goroutines.
@@ -31,6 +33,7 @@ func architecture() []rule {
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
 		{"operate", []string{"std", "./domain/..."}},
+		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
 
@@ -58,9 +61,24 @@ func architecture() []rule {
 }
 
 func TestImportsPointDown(t *testing.T) {
-	for _, violation := range violations(rootGraph(t), architecture()) {
-		t.Error(violation)
+	for _, module := range append(contribModules(t), "..") {
+		for _, violation := range violations(graphOf(t, module), architecture()) {
+			t.Error(violation)
+		}
 	}
+}
+
+// contribModules are the folders of the modules in contrib.
+func contribModules(t *testing.T) []string {
+	t.Helper()
+	files, err := filepath.Glob("../contrib/*/go.mod")
+	if err != nil || len(files) == 0 {
+		t.Fatalf("no module is found in contrib: %v", err)
+	}
+	for i := range files {
+		files[i] = filepath.Dir(files[i])
+	}
+	return files
 }
 
 // TestDomainStandsAlone looks at all that the domain is built of, not only at
@@ -82,7 +100,13 @@ func TestDomainStandsAlone(t *testing.T) {
 // TestNoTestCodeInUsersBinaries allows the package testing to the one package
 // that is written for tests.
 func TestNoTestCodeInUsersBinaries(t *testing.T) {
-	g := rootGraph(t)
+	for _, module := range append(contribModules(t), "..") {
+		noTestCode(t, graphOf(t, module))
+	}
+}
+
+func noTestCode(t *testing.T, g graph) {
+	t.Helper()
 	for _, p := range g.own() {
 		if p.ImportPath != absolute("store/storetest") && g.reaches(p.ImportPath)["testing"] {
 			t.Errorf("%s reaches testing", p.ImportPath)
@@ -115,8 +139,14 @@ func TestRootModuleRequiresThreeModules(t *testing.T) {
 // rootGraph asks the go command about the root module.
 func rootGraph(t *testing.T) graph {
 	t.Helper()
+	return graphOf(t, "..")
+}
+
+// graphOf asks the go command about the module in a folder.
+func graphOf(t *testing.T, folder string) graph {
+	t.Helper()
 	g := make(graph)
-	decoder := json.NewDecoder(strings.NewReader(string(goCommand(t, "list", "-deps", "-json=ImportPath,Imports,Standard", "./..."))))
+	decoder := json.NewDecoder(strings.NewReader(string(goCommandIn(t, folder, "list", "-deps", "-json=ImportPath,Imports,Standard", "./..."))))
 	for {
 		var p goPackage
 		err := decoder.Decode(&p)
@@ -129,7 +159,7 @@ func rootGraph(t *testing.T) graph {
 		g[p.ImportPath] = p
 	}
 	if len(g.own()) == 0 {
-		t.Fatal("go list found no package of the root module")
+		t.Fatalf("go list found no package of the project in %s", folder)
 	}
 	return g
 }
@@ -137,8 +167,13 @@ func rootGraph(t *testing.T) graph {
 // goCommand runs the go command in the root module and returns what it prints.
 func goCommand(t *testing.T, args ...string) []byte {
 	t.Helper()
+	return goCommandIn(t, "..", args...)
+}
+
+func goCommandIn(t *testing.T, folder string, args ...string) []byte {
+	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "go", args...)
-	cmd.Dir = ".."
+	cmd.Dir = folder
 	cmd.Env = append(os.Environ(), "GOWORK=off")
 	out, err := cmd.Output()
 	if exit, ok := errors.AsType[*exec.ExitError](err); ok {

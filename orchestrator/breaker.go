@@ -54,7 +54,7 @@ func (w *walk) outcome(classify func(error) domain.Outcome, runsBefore int) doma
 		return classify(w.err)
 	}
 	if own := w.passedAround(); own != nil {
-		return classify(&domain.TimeoutError{After: own.cause.After, Err: w.err})
+		return classify(&domain.TimeoutError{After: own.After, Err: w.err})
 	}
 	// The caller went away. A classifier of the user's may still look inside.
 	return classify(domain.MarkIgnored(w.err))

@@ -23,8 +23,9 @@
 // A function's own error comes back as it came. Otherwise the error matches one
 // of [domain.ErrTimeout], [domain.ErrRetryExhausted] (and the last attempt's
 // error), [domain.ErrCircuitOpen], [domain.ErrRateLimited],
-// [domain.ErrCostTooHigh], [domain.ErrKeyMissing], [domain.ErrStoreUnavailable],
-// [domain.ErrStoreConfig] or [domain.ErrClosed]; or, where the caller's context
+// [domain.ErrCostTooHigh], [domain.ErrKeyMissing], [domain.ErrBulkheadFull],
+// [domain.ErrNotExclusive], [domain.ErrLockLost] (and the function's own),
+// [domain.ErrStoreUnavailable], [domain.ErrStoreConfig] or [domain.ErrClosed]; or, where the caller's context
 // ended, its error and its cause. A series of attempts that the context cut
 // short matches both that and the last attempt's error.
 //

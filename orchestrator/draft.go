@@ -1,6 +1,7 @@
 package orchestrator
 
 import (
+	"cmp"
 	"fmt"
 	"time"
 
@@ -14,6 +15,8 @@ const (
 	kindLimit   = "rate_limit"
 
 	kindBulkhead = "bulkhead"
+
+	kindExclusive = "exclusive"
 )
 
 func invalid(policy, field, reason string) error {
@@ -72,6 +75,9 @@ func checked(guard string, layer domain.Policy) (domain.Policy, error) {
 			return nil, err
 		}
 		return l, l.Validate()
+	case domain.Exclusive:
+		l.Name = cmp.Or(l.Name, guard)
+		return l, cmp.Or(domain.ValidateName(kindExclusive, l.Name), l.Validate())
 	case domain.CircuitBreaker:
 		if l.Name == "" {
 			l.Name = guard
@@ -93,9 +99,9 @@ func checked(guard string, layer domain.Policy) (domain.Policy, error) {
 	}
 }
 
-// noneTwice refuses a breaker, limit or bulkhead that stands twice in one guard: its
-// probe would wait for itself, its tokens or its room would be taken twice. Layers that
-// took the guard's name are the likely case.
+// noneTwice refuses a breaker, limit, bulkhead or exclusive that stands twice in one
+// guard: its probe or its lock would wait for itself, its tokens or its room would be
+// taken twice. Layers that took the guard's name are the likely case.
 func noneTwice(layers []domain.Policy) error {
 	type part struct{ kind, name string }
 	seen := make(map[part]bool)
@@ -108,6 +114,8 @@ func noneTwice(layers []domain.Policy) error {
 			p = part{kindLimit, l.Name}
 		case domain.Bulkhead:
 			p = part{kindBulkhead, l.Name}
+		case domain.Exclusive:
+			p = part{kindExclusive, l.Name}
 		default:
 			continue
 		}
@@ -138,10 +146,17 @@ func leasesSuffice(layers []domain.Policy, storeTimeout time.Duration) error {
 }
 
 // longest returns how long layers can take as far as they say so: up to the outermost
-// timeout, and what limits, bulkheads and hedges before it wait.
+// timeout, or the end of a hold, and what limits, bulkheads, exclusives and hedges before
+// it wait.
 func longest(layers []domain.Policy) (inside time.Duration) {
-	for _, layer := range layers {
+	for i, layer := range layers {
 		switch l := layer.(type) {
+		case domain.Exclusive:
+			held := l.WithDefaults().MaxHold
+			if further := longest(layers[i+1:]); further > 0 {
+				held = min(held, further)
+			}
+			return inside + l.MaxWait + held
 		case domain.Timeout:
 			return inside + l.Duration
 		case domain.RateLimit:

@@ -53,13 +53,14 @@ type Part uint8
 
 // The parts. The zero value is PartNone.
 const (
-	PartNone     Part = iota // nothing refused
-	PartBreaker              // a circuit breaker was open
-	PartLimit                // a rate limit had no tokens, or its store could not decide
-	PartBulkhead             // a bulkhead had no room, or its store could not decide
+	PartNone      Part = iota // nothing refused
+	PartBreaker               // a circuit breaker was open
+	PartLimit                 // a rate limit had no tokens, or its store could not decide
+	PartBulkhead              // a bulkhead had no room, or its store could not decide
+	PartExclusive             // another call had the lock of an exclusive, or the store could not decide
 )
 
-// String returns "none", "breaker", "limit" or "bulkhead".
+// String returns "none", "breaker", "limit", "bulkhead" or "exclusive".
 func (p Part) String() string {
 	switch p {
 	case PartNone:
@@ -70,6 +71,8 @@ func (p Part) String() string {
 		return "limit"
 	case PartBulkhead:
 		return "bulkhead"
+	case PartExclusive:
+		return "exclusive"
 	default:
 		return "unknown"
 	}

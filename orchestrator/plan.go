@@ -50,6 +50,9 @@ func (o *Orchestrator) step(layer domain.Policy, s settings, earning map[string]
 	case domain.Bulkhead:
 		b, err := o.replica.Bulkhead(l)
 		return step{bulkhead: &bulkheadStep{bulkhead: b, name: l.Name}}, err
+	case domain.Exclusive:
+		e, err := o.replica.Exclusive(l)
+		return step{exclusive: &exclusiveStep{exclusive: e, name: l.Name}}, err
 	case domain.Timeout:
 		return step{timeout: newTimeout(l)}, nil
 	case domain.CircuitBreaker:
@@ -116,6 +119,10 @@ func (o *Orchestrator) partsAgree(layers []domain.Policy) error {
 		case domain.Bulkhead:
 			if _, exists := o.replica.FindBulkhead(l.Name); exists {
 				_, err = o.replica.Bulkhead(l)
+			}
+		case domain.Exclusive:
+			if _, exists := o.replica.FindExclusive(l.Name); exists {
+				_, err = o.replica.Exclusive(l)
 			}
 		case domain.Retry:
 			err = o.budgetAgrees(l.Budget)

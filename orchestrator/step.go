@@ -15,8 +15,10 @@ type step struct {
 	breaker *breakerStep
 	limit   *limitStep
 
-	bulkhead *bulkheadStep
-	hedge    *hedgeStep // which says where a plan can be taken apart
+	bulkhead  *bulkheadStep
+	exclusive *exclusiveStep
+
+	hedge *hedgeStep // which says where a plan can be taken apart
 }
 
 // addressable reports whether a call may say something to s: its key, or its cost.
@@ -49,6 +51,8 @@ func (s *step) enter(w *walk, f *frame) bool {
 		s.timeout.enter(w, f)
 	case s.bulkhead != nil:
 		return s.bulkhead.enter(w, f)
+	case s.exclusive != nil:
+		return s.exclusive.enter(w, f)
 	case s.hedge != nil:
 		s.hedge.budget.earn() // the call is one, hedged or not
 	}
@@ -69,6 +73,8 @@ func (s *step) leave(w *walk, f *frame) (again bool) {
 		s.limit.leave(w, f)
 	case s.bulkhead != nil:
 		s.bulkhead.leave(f)
+	case s.exclusive != nil:
+		s.exclusive.leave(w, f)
 	}
 	return false
 }
@@ -91,6 +97,7 @@ type frame struct {
 	degraded bool  // without the store
 
 	slot fleet.Slot // of a bulkhead
+	held *held      // the lock of an exclusive; nil when there is none
 }
 
 // abandon releases what a step holds, after a panic.
@@ -105,4 +112,5 @@ func (w *walk) abandon(f *frame) {
 	}
 	f.permit.Report(outcome) // does nothing where there is no permit
 	f.slot.Leave()           // nor this
+	w.unlock(f)              // nor this
 }

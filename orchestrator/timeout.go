@@ -55,13 +55,17 @@ func is(cause error, own *domain.TimeoutError) bool {
 	return cause == error(own) //nolint:errorlint // identity: which of several deadlines it was
 }
 
-// passedAround returns the deadline of this walk, still in force, that ended
-// w.ctx; nil when none did. The end of the caller's own context is not ours.
-func (w *walk) passedAround() *deadline {
+// passedAround returns what says that a deadline of this walk, still in force, is what
+// ended w.ctx; nil when none did. The end of the caller's own context is not ours.
+func (w *walk) passedAround() *domain.TimeoutError {
 	cause := context.Cause(w.ctx)
 	for i := range w.at {
-		if d := w.frame(i).deadline; d != nil && is(cause, d.cause) && d.passed() {
-			return d
+		f := w.frame(i)
+		if d := f.deadline; d != nil && is(cause, d.cause) && d.passed() {
+			return d.cause
+		}
+		if h := f.held; h != nil && h.Overdue() && cause == context.Cause(h.Context()) { //nolint:errorlint // that of which end it was
+			return &domain.TimeoutError{After: h.MaxHold()}
 		}
 	}
 	return nil

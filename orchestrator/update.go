@@ -81,6 +81,8 @@ func (o *Orchestrator) changes(layers []domain.Policy) ([]change, error) {
 			c, err = o.limitChange(l)
 		case domain.Bulkhead:
 			c, err = o.bulkheadChange(l)
+		case domain.Exclusive:
+			c = o.exclusiveChange(l)
 		case domain.Retry:
 			c = o.budgetChange(l.Budget)
 		case domain.Hedge:
@@ -161,6 +163,18 @@ func (o *Orchestrator) bulkheadChange(p domain.Bulkhead) (change, error) {
 		apply: func() error { return b.Update(p) },
 		undo:  func() error { return b.Update(before) },
 	}, nil
+}
+
+func (o *Orchestrator) exclusiveChange(p domain.Exclusive) change {
+	e, exists := o.replica.FindExclusive(p.Name)
+	if !exists || e.Policy() == p.WithDefaults() {
+		return change{}
+	}
+	before := e.Policy()
+	return change{
+		apply: func() error { return e.Update(p) },
+		undo:  func() error { return e.Update(before) },
+	}
 }
 
 func (o *Orchestrator) budgetChange(p domain.RetryBudget) change {

@@ -18,6 +18,8 @@
 // Decisions are made in the store's clock. Requests and replies carry
 // durations, never instants, so that no replica's clock matters.
 //
+// A [LockStore] is the exception: it is asked for one lock at a time.
+//
 // Errors are [*domain.StoreError], so that permissions and passwords can be
 // told from an outage. Package store/storetest checks all of this for any store.
 package port

@@ -13,9 +13,10 @@ type Stores struct {
 	Members  MemberStore
 	Permits  PermitStore
 	Operator OperatorStore
+	Locks    LockStore
 }
 
-// An ID identifies one entity of a store: a bucket, a breaker or a bulkhead.
+// An ID identifies one entity of a store: a bucket, a breaker, a bulkhead or a lock.
 type ID struct {
 	Name string // as domain.ValidateName has it
 	Key  string // any bytes, any length; "" when the entity has no key

@@ -24,13 +24,14 @@ type Options struct {
 	Now func() time.Time
 }
 
-// A Store keeps buckets, breakers, permits and members in memory. It is safe for
+// A Store keeps buckets, breakers, permits, locks and members in memory. It is safe for
 // concurrent use. Several replicas may share one, and are then a fleet.
 type Store struct {
 	buckets  buckets
 	breakers breakers
 	members  members
 	permits  permits
+	locks    locks
 }
 
 // New returns an empty store. It starts nothing and need not be closed.
@@ -48,6 +49,7 @@ func New(o Options) *Store {
 	s.breakers.now = micro
 	s.members.now = micro
 	s.permits.now = micro
+	s.locks.now = micro
 	return s
 }
 
@@ -55,7 +57,7 @@ func New(o Options) *Store {
 func (s *Store) Stores() port.Stores {
 	return port.Stores{
 		Buckets: &s.buckets, Breakers: &s.breakers, Views: &s.breakers, Members: &s.members, Permits: &s.permits,
-		Operator: &s.breakers,
+		Operator: &s.breakers, Locks: &s.locks,
 	}
 }
 

@@ -39,6 +39,14 @@ func TestAll(t *testing.T, newStore Maker) {
 	if has.Permits != nil {
 		t.Run("permits", func(t *testing.T) { TestPermits(t, newStore) })
 	}
+	if has.Locks != nil {
+		t.Run("locks", func(t *testing.T) {
+			TestLocks(t, func(t *testing.T) (port.LockStore, func(time.Duration)) {
+				clock := newClock()
+				return newStore(t, clock.now).Locks, clock.move
+			})
+		})
+	}
 }
 
 // A clock is the suite's own: it moves when a test says so.
