@@ -21,6 +21,7 @@ import (
 //   - When all is mended, everybody does what the last order says, and its time is not
 //     longer than it was given.
 func TestSimulatedOverrides(t *testing.T) {
+	t.Parallel()
 	first, count, _ := seedsAsked(seeds)
 	for seed := first; seed < first+count; seed++ {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {

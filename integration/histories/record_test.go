@@ -19,7 +19,7 @@ type line struct {
 
 	Call     int64              `json:"call,omitempty"`
 	Due      int64              `json:"due,omitempty"`      // when the caller gives up
-	DueMicro int64              `json:"dueMicro,omitempty"` // the same by the clock that servers read
+	DueMicro int64              `json:"due_micro,omitempty"` // the same by the clock that servers read
 	Takes    []port.TakeRequest `json:"takes,omitempty"`    // one of these three
 	Report   *port.Report       `json:"report,omitempty"`
 	Probe    *port.ProbeRequest `json:"probe,omitempty"`
@@ -28,7 +28,7 @@ type line struct {
 
 	Return  int64            `json:"return,omitempty"`
 	Error   string           `json:"error,omitempty"`   // the outcome is unknown
-	AtMicro int64            `json:"atMicro,omitempty"` // when the server decided
+	AtMicro int64            `json:"at_micro,omitempty"` // when the server decided
 	Taken   []port.TakeReply `json:"taken,omitempty"`
 	View    *port.View       `json:"view,omitempty"`
 	Probed  *port.ProbeReply `json:"probed,omitempty"`

@@ -51,21 +51,21 @@ func newTrip(opened, closed []told) (t trip) {
 type figures struct {
 	Replicas int   `json:"replicas"`
 	Deaf     bool  `json:"deaf"`
-	Bound    int64 `json:"boundUs"`
+	Bound    int64 `json:"bound_us"`
 	Rows     []row `json:"rows"`
 }
 
 // A row is those of one rate.
 type row struct {
-	Rate    int   `json:"callsPerSecond"`
+	Rate    int   `json:"calls_per_second"`
 	Trips   int   `json:"trips"`
-	LastP50 int64 `json:"lastReplicaP50Us"`
-	LastP99 int64 `json:"lastReplicaP99Us"`
-	LastMax int64 `json:"lastReplicaMaxUs"`
-	EachP50 int64 `json:"eachReplicaP50Us"`
-	EachP99 int64 `json:"eachReplicaP99Us"`
-	Called  int   `json:"callsAfterTrip"`
-	PassMax int64 `json:"lastCallAfterTripUs"`
+	LastP50 int64 `json:"last_replica_p50_us"`
+	LastP99 int64 `json:"last_replica_p99_us"`
+	LastMax int64 `json:"last_replica_max_us"`
+	EachP50 int64 `json:"each_replica_p50_us"`
+	EachP99 int64 `json:"each_replica_p99_us"`
+	Called  int   `json:"calls_after_trip"`
+	PassMax int64 `json:"last_call_after_trip_us"`
 }
 
 func summary(rate int, trips []trip) row {

@@ -27,7 +27,7 @@ type order struct {
 	Addr    string        `json:"addr"`
 	Rate    int           `json:"rate"` // calls a second
 	Deaf    bool          `json:"deaf"`
-	OpenFor time.Duration `json:"openFor"`
+	OpenFor time.Duration `json:"open_for"`
 }
 
 // A word is what a replica process says, each on a line of its own.
@@ -35,10 +35,10 @@ type word struct {
 	Known   bool   `json:"known"`   // it has heard of the breaker, and is ready
 	State   string `json:"state"`   // of the fleet's layer, which it has just learnt
 	Epoch   uint64 `json:"epoch"`   // of that
-	AtMicro int64  `json:"atMicro"` // when, Unix µs
+	AtMicro int64  `json:"at_micro"` // when, Unix µs
 	// Let through by this replica after the trip, as it learns of the closing.
 	Calls     int   `json:"calls"`
-	LastMicro int64 `json:"lastMicro"` // the last of them; 0 = none
+	LastMicro int64 `json:"last_micro"` // the last of them; 0 = none
 }
 
 // replicaMain is the life of a replica process. It ends with its standard input.

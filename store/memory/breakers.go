@@ -123,7 +123,9 @@ func view(op string, id port.ID, v breaker.View) port.View {
 	if v.Ahead {
 		return port.View{Err: &domain.StoreError{Op: op, Name: id.Name, Entity: true, Err: port.ErrAhead}}
 	}
-	return port.View{Epoch: v.Epoch, State: v.State, For: duration(v.ForMicro), Base: v.Base, Fresh: v.Fresh, Foreign: v.Foreign, Order: v.Order}
+	return port.View{
+		Epoch: v.Epoch, State: v.State, For: duration(v.ForMicro), Base: v.Base, Fresh: v.Fresh, Foreign: v.Foreign, Order: v.Order,
+	}
 }
 
 func duration(micro int64) time.Duration { return time.Duration(micro) * time.Microsecond }
