@@ -67,7 +67,7 @@ func TestClosedPathAllocatesNothing(t *testing.T) {
 }
 
 // TestClosedPathCallsNoStore: the first call reads the view, and no other call
-// has the store in its way, on a line that would make it seen.
+// has the store in its way, on a line that would make it seen (case 50).
 func TestClosedPathCallsNoStore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		n := newWorld(t).node(domain.CircuitBreaker{})

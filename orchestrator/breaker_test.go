@@ -507,3 +507,34 @@ func TestCase26RetryAfterOfTheDependency(t *testing.T) {
 		})
 	}
 }
+
+// TestCase35FallbackSeesTheRefusal: a call that a Timeout inside ended counts as a
+// failure; and who falls back learns that the breaker refused, for how long, and that
+// nothing was called.
+func TestCase35FallbackSeesTheRefusal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := newOrchestrator(t, orchestrator.Config{})
+		g := newGuard(t, o, "g", hold.Combine(
+			hold.CircuitBreaker{FailureThreshold: 2, Sharing: hold.ShareLocal}, hold.Timeout{Duration: time.Second},
+		))
+		called := 0
+		withFallback := func() (string, error) {
+			got, err := orchestrator.Do(t.Context(), g, func(ctx context.Context) (string, error) {
+				called++
+				<-ctx.Done()
+				return "", ctx.Err()
+			})
+			if open, ok := errors.AsType[*hold.CircuitOpenError](err); ok && open.RetryAfter > 0 {
+				return "from memory", nil
+			}
+			return got, err
+		}
+		for range 2 {
+			_, err := withFallback()
+			wantIs(t, err, hold.ErrTimeout)
+		}
+		if got, err := withFallback(); got != "from memory" || err != nil || called != 2 {
+			t.Errorf("falling back: %q, %v after %d calls; want what is in memory, and no third call", got, err, called)
+		}
+	})
+}

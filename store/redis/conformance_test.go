@@ -73,6 +73,7 @@ func TestStoresAgree(t *testing.T) {
 	}
 }
 
+// checkEveryKeyEnds: no key of the fleet lives for ever (case 56).
 func checkEveryKeyEnds(t *testing.T, client *redis.Client, fleet string) {
 	t.Helper()
 	keys := 0
