@@ -176,21 +176,23 @@ func (p *pulse) bring(ctx context.Context, r *round) {
 	out := make([]port.OrderReply, len(r.orders))
 	p.replica.stores.Operator.Order(ctx, r.orders, out)
 	for i, b := range r.bringers {
-		b.bringDone(r.orders[i].Serial, out[i].Err)
+		b.bringDone(r.orders[i].Serial, out[i])
 	}
 }
 
 // bringDone ends the bringing of an order: after an error it goes with the next
 // refresh. One that cannot be is forgotten.
-func (b *Breaker) bringDone(serial uint64, err error) {
+func (b *Breaker) bringDone(serial uint64, reply port.OrderReply) {
 	now := b.replica.clock.now()
 	b.mu.Lock()
 	defer b.unlock(now)
 	switch {
 	case b.fleet.order.serial != serial:
-	case errors.Is(err, port.ErrAhead):
+	case errors.Is(reply.Err, port.ErrAhead):
 		b.fleet.order = heldOrder{}
+	case reply.Err != nil:
 	default:
-		b.fleet.order.bring = err != nil
+		b.fleet.order.bring = false
+		b.hear(reply.Serial) // somebody may have brought a later one
 	}
 }

@@ -18,16 +18,16 @@ type line struct {
 	Op int `json:"op"` // the process's own count
 
 	Call     int64              `json:"call,omitempty"`
-	Due      int64              `json:"due,omitempty"`      // when the caller gives up
+	Due      int64              `json:"due,omitempty"`       // when the caller gives up
 	DueMicro int64              `json:"due_micro,omitempty"` // the same by the clock that servers read
-	Takes    []port.TakeRequest `json:"takes,omitempty"`    // one of these three
+	Takes    []port.TakeRequest `json:"takes,omitempty"`     // one of these three
 	Report   *port.Report       `json:"report,omitempty"`
 	Probe    *port.ProbeRequest `json:"probe,omitempty"`
 
 	Conn uint64 `json:"conn,omitempty"`
 
 	Return  int64            `json:"return,omitempty"`
-	Error   string           `json:"error,omitempty"`   // the outcome is unknown
+	Error   string           `json:"error,omitempty"`    // the outcome is unknown
 	AtMicro int64            `json:"at_micro,omitempty"` // when the server decided
 	Taken   []port.TakeReply `json:"taken,omitempty"`
 	View    *port.View       `json:"view,omitempty"`

@@ -32,9 +32,9 @@ type order struct {
 
 // A word is what a replica process says, each on a line of its own.
 type word struct {
-	Known   bool   `json:"known"`   // it has heard of the breaker, and is ready
-	State   string `json:"state"`   // of the fleet's layer, which it has just learnt
-	Epoch   uint64 `json:"epoch"`   // of that
+	Known   bool   `json:"known"`    // it has heard of the breaker, and is ready
+	State   string `json:"state"`    // of the fleet's layer, which it has just learnt
+	Epoch   uint64 `json:"epoch"`    // of that
 	AtMicro int64  `json:"at_micro"` // when, Unix µs
 	// Let through by this replica after the trip, as it learns of the closing.
 	Calls     int   `json:"calls"`
