@@ -11,7 +11,6 @@ func quickBugs() []mutant {
 		quick("takes one that leaves", `if op ~= 'report' or ARGV[13] ~= '0' then`, `if op ~= 'report' then`),
 		quick("goes by other rules", `if h.err or h[1] ~= claim or`, `if h.err or not h[1] or`),
 		quick("takes another epoch's", ` or h[3] ~= ARGV[6] or`, ` or`),
-		quick("takes what is not closed for closed", ` or h[4] ~= '0' or`, ` or`),
 		quick("leaves rules disputed", ` or h[5] ~= '0' then`, ` then`),
 		quick("takes an older one", ` or tonumber(seq) >= tonumber(token) then`, ` then`),
 		quick("does not see that the opinion changed", ` or says ~= ARGV[10] or`, ` or`),

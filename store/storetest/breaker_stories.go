@@ -527,6 +527,7 @@ func rampStories() []breakerStory {
 			{0, settles("b", 2, domain.Success), ramping(4*second+us, 30*second, 169)}, // of 1,699 in ten seconds
 			{10 * second, reads(), ramping(4*second+us, 20*second, 169)},
 			{0, well("a").calling(5), ramping(4*second+us, 20*second, 169)},
+			{0, well("a").calling(6), ramping(4*second+us, 20*second, 169)},
 			{20*second - us, reads(), ramping(4*second+us, us, 169)},
 			{us, reads(), closed(4*second + us)},
 			{0, well("a").calling(5), closed(4*second + us)},

@@ -18,6 +18,9 @@ func TestOperators(t *testing.T, newStore Maker) {
 	for _, story := range overrideStories() {
 		t.Run(story.name, func(t *testing.T) { story.run(t, newStore) })
 	}
+	for _, tt := range steadyTests() {
+		t.Run("a steady opinion: "+tt.name, func(t *testing.T) { testSteady(t, newStore, tt) })
+	}
 	t.Run("all of a breaker, closed", func(t *testing.T) { testExplainClosed(t, newStore) })
 	t.Run("all of a breaker, half-open", func(t *testing.T) { testExplainHalfOpen(t, newStore) })
 	t.Run("what happened, the newest first", func(t *testing.T) { testRecords(t, newStore) })
