@@ -17,7 +17,7 @@ func quickBugs() []mutant {
 		quick("forgets what the dependency asked for", `if says == '1' and ARGV[16] ~= '0' then`, `if says == '2' then`),
 		quick("lets votes count for ever", ` or now - w >= tonumber(window) or`, ` or`),
 		quick("ends a ramp", ` or now - t < l then`, ` then`),
-		quick("is lost when the clock steps back", `y > 1 or t > now or w > now or`, `y > 1 or`),
+		quick("is lost when the clock steps back", `y > 1 or w > now or`, `y > 1 or`),
 		quick("never opens", `if nb >= tonumber(replicas) and`, `if nb >= 2000 and`),
 		quick("does not count the weight", `wa, wb = wa + change,`, `wa, wb = wa,`),
 		quick("hides an operator's order", `{1, now, 0, known, 0, 0, y, 0, 0, 0, serial, 0}`, `{1, now, 0, known, 0, 0, y, 0, 0, 0, 0, 0}`),

@@ -97,7 +97,8 @@ local function quick()
     return nil
   end
   local replicas, quorum, window = string.match(claim, '^1:%d+:(%d+):(%d+):(%d+):')
-  if not window or y > 1 or t > now or w > now or now - w >= tonumber(window) or now - t < l then
+  -- that the clock stepped back behind t shows in now - t, too
+  if not window or y > 1 or w > now or now - w >= tonumber(window) or now - t < l then
     return nil
   end
   local seq, says, weight = string.match(h[2], '^(%d+):([01]):(%d+):%d+:%d+:%d+:%d+$')

@@ -109,6 +109,7 @@ func overrideStories() []breakerStory {
 			{-time.Hour, reads(), seen(o, 0, minute, fresh(0))},
 			{0, well("a"), under(0, fresh(0))},
 			{second, reads(), seen(o, 0, 59*second, fresh(0))},
+			{0, well("a"), under(0, fresh(0))},
 		}},
 		{"a reset begins afresh", "closed, by an epoch of its own: votes and growth are gone", plain, then(probing(), []breakerStep{
 			{0, settles("a", 1, domain.Failure), halfOpen(30*second, 0)},

@@ -54,9 +54,11 @@ func steadyTests() []steadyTest {
 			{10 * second, doubts(500), fresh(0)},
 		}, 1, 500, 500, []breaker.Vote{voteOf("b", true, 500, 0, 10*second)}, 0},
 		{"the clock steps back", []breakerStep{
+			{10 * second, doubts(500), fresh(0)}, // votes are swept
+			{0, well("a"), fresh(0)},
 			{0, doubts(500).lasting(3 * second), fresh(0)},
 			{-5 * second, well("a"), fresh(0)},
-			{10 * second, well("a"), fresh(0)}, // ten seconds after that the votes are swept
+			{10 * second, well("a"), fresh(0)}, // ten seconds after that they are swept again
 		}, 0, 0, 1000, []breaker.Vote{a}, 0},
 		{"its weight alone opens the fleet", []breakerStep{
 			{0, sick("c"), fresh(0)},
