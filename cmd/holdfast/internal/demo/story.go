@@ -12,15 +12,17 @@ import (
 // The story in beats from its start. What it waits for may take longer: then
 // the rest comes later, and the end too, up to endLatest.
 const (
-	beatsInStory = 12
-	aloneAt      = 2   // one replica's network breaks: connections are reset
-	refusedAt    = 3.5 // and then not even made
-	mendAt       = 4.5
-	failAt       = 6 // the downstream fails everything
-	recoverAt    = 8
-	openLatest   = 10 // what does not happen is not waited for longer than this
-	probeLatest  = 12
-	closeLatest  = 14
+	beatsInStory = 14
+	aloneAt      = 1.5 // one replica's network breaks: connections are reset
+	refusedAt    = 2.5 // and then not even made
+	mendAt       = 3.5
+	failAt       = 5 // the downstream fails everything
+	recoverAt    = 6
+	openLatest   = 9 // what does not happen is not waited for longer than this
+	probeLatest  = 11
+	closeLatest  = 13
+	forceAt      = 11.75 // an operator stops all calls
+	forcedBeats  = 1.25
 	calmAtLeast  = 1
 )
 
@@ -39,9 +41,13 @@ type story struct {
 
 // play plays it from beginning to end.
 func (s *story) play(ctx context.Context) error {
-	s.evidence = evidence{rate: s.options.Rate, burst: s.options.Burst, lease: s.options.scene().Recovery, lent: s.options.Lease}
+	scene := s.options.scene()
+	s.evidence = evidence{
+		rate: s.options.Rate, burst: s.options.Burst, lent: s.options.Lease,
+		lease: scene.Recovery, window: scene.Window, ramp: s.beats(rampBeats),
+	}
 	for _, next := range []func(context.Context) error{
-		s.warmUp, s.breakOne, s.mendOne, s.failAll, s.recoverAll, s.calmDown, s.end,
+		s.warmUp, s.breakOne, s.mendOne, s.failAll, s.recoverAll, s.rise, s.forceOpen, s.calmDown, s.end,
 	} {
 		if err := next(ctx); err != nil {
 			return err
@@ -153,8 +159,7 @@ func (s *story) awaitProbe(ctx context.Context, caught <-chan int) (place int, e
 
 // calmDown lets the fleet work for a while, all well again.
 func (s *story) calmDown(ctx context.Context) error {
-	s.tell("all is well again")
-	return pause(ctx, max(s.left(beatsInStory), s.options.beat()*calmAtLeast))
+	return pause(ctx, max(s.left(beatsInStory), s.beats(calmAtLeast)))
 }
 
 // end stops the replicas and gathers what is left.
@@ -199,8 +204,11 @@ func (s *story) until(ctx context.Context, beats float64) error { return pause(c
 
 // left is how long it is to a time of the story; never negative.
 func (s *story) left(beats float64) time.Duration {
-	return max(time.Duration(beats*float64(s.options.beat()))-s.time(), 0)
+	return max(s.beats(beats)-s.time(), 0)
 }
+
+// beats is how long so many of them take.
+func (s *story) beats(n float64) time.Duration { return time.Duration(n * float64(s.options.beat())) }
 
 // time is how old the story is.
 func (s *story) time() time.Duration { return s.cast.clock.now() - s.began }
