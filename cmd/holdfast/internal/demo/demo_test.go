@@ -96,7 +96,7 @@ func brokenChecks(v Verdict) []string {
 // care for the fleet's breaker, nor for an operator.
 func TestTheVerdictCanFail(t *testing.T) {
 	o := hurried()
-	o.Duration = 7 * time.Second
+	o.Duration = 8 * time.Second
 	o.sabotage = sabotage{hurried: true, unlimited: true, sharing: domain.ShareAny, loner: 2}
 	broken := brokenChecks(runDemo(t, o))
 	for _, name := range []string{
@@ -118,7 +118,7 @@ func TestTheVerdictCanFail(t *testing.T) {
 // no trip, no probe and nobody to kill.
 func TestWhatDoesNotHappenIsNotKept(t *testing.T) {
 	o := hurried()
-	o.Duration = 6 * time.Second
+	o.Duration = 7 * time.Second
 	o.sabotage = sabotage{hurried: true, sharing: domain.ShareLocal}
 	broken := brokenChecks(runDemo(t, o))
 	want := []string{
@@ -141,7 +141,7 @@ func TestWhatDoesNotHappenIsNotKept(t *testing.T) {
 // override.
 func TestNoRampAndNoEnd(t *testing.T) {
 	o := hurried()
-	o.Duration = 7 * time.Second
+	o.Duration = 8 * time.Second
 	o.sabotage = sabotage{hurried: true, steep: true, forgetful: true}
 	broken := brokenChecks(runDemo(t, o))
 	for _, name := range []string{

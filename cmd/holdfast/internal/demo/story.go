@@ -12,16 +12,16 @@ import (
 // The story in beats from its start. What it waits for may take longer: then
 // the rest comes later, and the end too, up to endLatest.
 const (
-	beatsInStory = 14
-	aloneAt      = 1.5 // one replica's network breaks: connections are reset
-	refusedAt    = 2.5 // and then not even made
-	mendAt       = 3.5
-	failAt       = 5 // the downstream fails everything
-	recoverAt    = 6
-	openLatest   = 9 // what does not happen is not waited for longer than this
-	probeLatest  = 11
-	closeLatest  = 13
-	forceAt      = 11.75 // an operator stops all calls
+	beatsInStory = 15
+	aloneAt      = 2   // one replica's network breaks: connections are reset
+	refusedAt    = 3.5 // and then not even made
+	mendAt       = 4.5
+	failAt       = 6 // the downstream fails everything
+	recoverAt    = 7
+	openLatest   = 10 // what does not happen is not waited for longer than this
+	probeLatest  = 12
+	closeLatest  = 14
+	forceAt      = 12.75 // an operator stops all calls
 	forcedBeats  = 1.25
 	calmAtLeast  = 1
 )

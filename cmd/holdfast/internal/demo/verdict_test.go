@@ -40,14 +40,15 @@ func keptEvidence() evidence {
 	}
 }
 
-// climb has calls arrive one after another, 100 ms apart, after that time.
-func (e *evidence) climb(after time.Duration, calls int) {
-	i := slices.IndexFunc(e.arrivals, func(a arrival) bool { return a.at > after })
+// climbing are arrivals and so many more, 100 ms apart, after that time.
+func climbing(arrivals []arrival, after time.Duration, calls int) []arrival {
+	i := slices.IndexFunc(arrivals, func(a arrival) bool { return a.at > after })
 	for range calls {
 		after += 100 * ms
-		e.arrivals = slices.Insert(e.arrivals, i, arrival{at: after, done: after + ms, replica: 1})
+		arrivals = slices.Insert(arrivals, i, arrival{at: after, done: after + ms, replica: 1})
 		i++
 	}
+	return arrivals
 }
 
 func TestJudge(t *testing.T) {
@@ -93,8 +94,8 @@ func TestJudge(t *testing.T) {
 		}, []int{reissue}},
 		{"never reissued", func(e *evidence) { e.arrivals = e.arrivals[:4] }, []int{reissue, step, again}},
 		{"it never closed", func(e *evidence) { e.history = e.history[:3] }, []int{last, late, step}},
-		{"as many calls in the first step as the second may have", func(e *evidence) { e.climb(13*time.Second, 5) }, []int{step}},
-		{"half as many again as it may have", func(e *evidence) { e.climb(13*time.Second, 4) }, nil},
+		{"as many calls in the first step as the second may have", func(e *evidence) { e.arrivals = climbing(e.arrivals, 13*time.Second, 5) }, []int{step}},
+		{"half as many again as it may have", func(e *evidence) { e.arrivals = climbing(e.arrivals, 13*time.Second, 4) }, nil},
 		{"forced open to no effect", func(e *evidence) { e.arrivals[7].at += 300 * ms }, []int{lastForced, lateForced}},
 		{"a call at the last moment after the order", func(e *evidence) { e.arrivals[7].at += 210 * ms }, nil},
 		{"no call after the override", func(e *evidence) { e.arrivals = e.arrivals[:8] }, []int{again}},
