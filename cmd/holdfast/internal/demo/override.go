@@ -14,12 +14,13 @@ import (
 const (
 	operator    = "ann"
 	forceReason = "the provider moves house"
-	forceFor    = time.Minute // it is ended before
+	forceFor    = time.Minute                       // it is ended before,
+	forceTime   = forceBound + 250*time.Millisecond // but not sooner than that
 )
 
 // forceOpen has an operator stop all calls for a while, as `holdfast override` does.
 func (s *story) forceOpen(ctx context.Context) error {
-	if err := pause(ctx, max(s.left(forceAt), s.beats(1)/4)); err != nil {
+	if err := s.until(ctx, forceAt, 0.25); err != nil {
 		return err
 	}
 	desk, err := operate.New(s.cast.store.ports, operator)
@@ -31,13 +32,13 @@ func (s *story) forceOpen(ctx context.Context) error {
 	if err := s.order(ctx, desk, domain.Override{Force: domain.ForceOpen, For: forceFor, Reason: forceReason}); err != nil {
 		return err
 	}
-	if err := pause(ctx, s.beats(forcedBeats)/2); err != nil {
+	if err := pause(ctx, max(s.beats(forcedBeats), forceTime)/2); err != nil {
 		return err
 	}
 	if err := s.tellWhoObeys(ctx); err != nil {
 		return err
 	}
-	if err := pause(ctx, s.beats(forcedBeats)/2); err != nil {
+	if err := pause(ctx, max(s.beats(forcedBeats), forceTime)/2); err != nil {
 		return err
 	}
 	s.tell(fmt.Sprintf("%s: holdfast override %s none", operator, part))

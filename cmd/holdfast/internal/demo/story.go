@@ -21,9 +21,9 @@ const (
 	openLatest   = 10 // what does not happen is not waited for longer than this
 	probeLatest  = 12
 	closeLatest  = 14
-	forceAt      = 12.75 // an operator stops all calls
+	forceAt      = 12.5 // an operator stops all calls
 	forcedBeats  = 1.25
-	calmAtLeast  = 1
+	calmAtLeast  = 0.5
 )
 
 // victim is the replica whose network breaks.
@@ -60,7 +60,7 @@ func (s *story) play(ctx context.Context) error {
 // can change.
 func (s *story) warmUp(ctx context.Context) error {
 	s.tell("all is well")
-	if err := s.until(ctx, aloneAt); err != nil {
+	if err := s.until(ctx, aloneAt, 0); err != nil {
 		return err
 	}
 	return s.cast.watcher.until(ctx, s.left(mendAt), isThere)
@@ -76,14 +76,14 @@ func (s *story) breakOne(ctx context.Context) (err error) {
 	if err := s.cast.members[victim-1].reroute(s.cast.broken.addr()); err != nil {
 		return err
 	}
-	if err := s.until(ctx, refusedAt); err != nil {
+	if err := s.until(ctx, refusedAt, 1); err != nil {
 		return err
 	}
 	s.tell(fmt.Sprintf("replica %d alone is broken: it cannot connect", victim))
 	if err := s.cast.broken.close(); err != nil {
 		return err
 	}
-	return s.until(ctx, mendAt)
+	return s.until(ctx, mendAt, 0.5)
 }
 
 // mendOne mends it, and gives its breaker the time to notice.
@@ -92,7 +92,7 @@ func (s *story) mendOne(ctx context.Context) (err error) {
 	if err := s.cast.members[victim-1].reroute(s.cast.downstream.addr()); err != nil {
 		return err
 	}
-	if err := s.until(ctx, failAt); err != nil {
+	if err := s.until(ctx, failAt, 1); err != nil {
 		return err
 	}
 	s.evidence.alone.after, err = s.tallies(ctx)
@@ -106,7 +106,7 @@ func (s *story) mendOne(ctx context.Context) (err error) {
 func (s *story) failAll(ctx context.Context) error {
 	s.tell("the downstream fails everything")
 	s.cast.downstream.setFailing(true)
-	if err := s.until(ctx, recoverAt); err != nil {
+	if err := s.until(ctx, recoverAt, 0); err != nil {
 		return err
 	}
 	return s.cast.watcher.until(ctx, s.left(openLatest), s.hasJustOpened)
@@ -159,7 +159,7 @@ func (s *story) awaitProbe(ctx context.Context, caught <-chan int) (place int, e
 
 // calmDown lets the fleet work for a while, all well again.
 func (s *story) calmDown(ctx context.Context) error {
-	return pause(ctx, max(s.left(beatsInStory), s.beats(calmAtLeast)))
+	return s.until(ctx, beatsInStory, calmAtLeast)
 }
 
 // end stops the replicas and gathers what is left.
@@ -199,8 +199,11 @@ func (s *story) askAll(ctx context.Context, do string) ([]tally, error) {
 	return counted, nil
 }
 
-// until waits for a time of the story.
-func (s *story) until(ctx context.Context, beats float64) error { return pause(ctx, s.left(beats)) }
+// until waits for a time of the story, and for so many beats at least: on a busy
+// machine what was before may have taken longer.
+func (s *story) until(ctx context.Context, beats, atLeast float64) error {
+	return pause(ctx, max(s.left(beats), s.beats(atLeast)))
+}
 
 // left is how long it is to a time of the story; never negative.
 func (s *story) left(beats float64) time.Duration {
