@@ -71,7 +71,7 @@ func demoFlags() (flags *flag.FlagSet, o *demo.Options, asJSON *bool) {
 	options := demo.DefaultOptions()
 	flags = flag.NewFlagSet("demo", flag.ContinueOnError)
 	flags.SetOutput(io.Discard) // errors are one line, printed by the caller
-	flags.DurationVar(&options.Duration, "duration", options.Duration, "how `long` the story takes, 8s to 10m")
+	flags.DurationVar(&options.Duration, "duration", options.Duration, "how `long` the story takes, 10s to 10m")
 	flags.IntVar(&options.Replicas, "replicas", options.Replicas, "`how many` processes the fleet has, 2 to 32")
 	flags.Int64Var(&options.Rate, "rate", options.Rate, "the fleet's limit, in `calls` a second")
 	flags.Int64Var(&options.Burst, "burst", options.Burst, "and in `calls` at once")
@@ -87,9 +87,10 @@ func demoHelp(flags *flag.FlagSet, out io.Writer) int {
 
 The replicas call an HTTP service through a guard (timeout, retry, breaker,
 limit). One replica's network breaks, alone; then the service fails everything;
-while it recovers, a replica is killed in the middle of its probe. The demo ends
-in a verdict: each promise with its bound, and what was measured at the service
-or in the store. Exit status: 0 all kept, 1 one broken, 2 a mistake in the command.
+while it recovers, a replica is killed in the middle of its probe. The calls come
+back in steps, and an operator stops them all once more. The demo ends in a
+verdict: each promise with its bound, and what was measured at the service or in
+the store. Exit status: 0 all kept, 1 one broken, 2 a mistake in the command.
 
 `)
 	flags.SetOutput(out)

@@ -65,7 +65,7 @@ func TestExitStatusAndOneLine(t *testing.T) {
 // the store that it brings along.
 func TestTheDemoKeepsItsPromises(t *testing.T) {
 	var out, errs bytes.Buffer
-	status := run([]string{"demo", "--json", "--duration", "8s"}, nil, &out, &errs)
+	status := run([]string{"demo", "--json", "--duration", "10s"}, nil, &out, &errs)
 	var got struct {
 		Verdict string
 		Checks  []map[string]any
@@ -77,8 +77,8 @@ func TestTheDemoKeepsItsPromises(t *testing.T) {
 	if decoder.More() {
 		t.Error("there is more on standard output than one object")
 	}
-	if passed := status == exitOK && got.Verdict == "pass"; len(got.Checks) != 9 || !passed && !raceDetector {
-		t.Errorf("status %d, %d checks, verdict %q; want 0, 9, pass\n%v\n%s", status, len(got.Checks), got.Verdict, got.Checks, &errs)
+	if passed := status == exitOK && got.Verdict == "pass"; len(got.Checks) != 13 || !passed && !raceDetector {
+		t.Errorf("status %d, %d checks, verdict %q; want 0, 13, pass\n%v\n%s", status, len(got.Checks), got.Verdict, got.Checks, &errs)
 	}
 	if (status == exitOK) != (got.Verdict == "pass") {
 		t.Errorf("status %d with verdict %q", status, got.Verdict)

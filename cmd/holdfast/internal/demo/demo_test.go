@@ -93,10 +93,10 @@ func brokenChecks(v Verdict) []string {
 
 // TestTheVerdictCanFail breaks promises on purpose: a limit ten times too high,
 // a breaker that one sick replica opens for all, and a replica that does not
-// care for the fleet's breaker.
+// care for the fleet's breaker, nor for an operator.
 func TestTheVerdictCanFail(t *testing.T) {
 	o := hurried()
-	o.Duration = 6 * time.Second
+	o.Duration = 8 * time.Second
 	o.sabotage = sabotage{hurried: true, unlimited: true, sharing: domain.ShareAny, loner: 2}
 	broken := brokenChecks(runDemo(t, o))
 	for _, name := range []string{
@@ -105,6 +105,8 @@ func TestTheVerdictCanFail(t *testing.T) {
 		"calls later than that while open, probes apart",
 		"breaker refusals elsewhere, one replica broken",
 		"epoch changes meanwhile",
+		"override to the last call, forced open",
+		"calls later than that while forced open",
 	} {
 		if !slices.Contains(broken, name) {
 			t.Errorf("%q was not noticed", name)
@@ -116,7 +118,7 @@ func TestTheVerdictCanFail(t *testing.T) {
 // no trip, no probe and nobody to kill.
 func TestWhatDoesNotHappenIsNotKept(t *testing.T) {
 	o := hurried()
-	o.Duration = 5 * time.Second
+	o.Duration = 7 * time.Second
 	o.sabotage = sabotage{hurried: true, sharing: domain.ShareLocal}
 	broken := brokenChecks(runDemo(t, o))
 	want := []string{
@@ -124,10 +126,30 @@ func TestWhatDoesNotHappenIsNotKept(t *testing.T) {
 		"calls later than that while open, probes apart",
 		"probe leases out at once",
 		"killed replica's probe issued again after",
+		"calls in a step of the ramp, of those allowed",
+		"override to the last call, forced open", // they share nothing, and hear no orders
+		"calls later than that while forced open",
 	}
 	for _, name := range want {
 		if !slices.Contains(broken, name) {
 			t.Errorf("%q is taken for kept", name)
+		}
+	}
+}
+
+// TestNoRampAndNoEnd has all calls come back at once, and an operator who forgets the
+// override.
+func TestNoRampAndNoEnd(t *testing.T) {
+	o := hurried()
+	o.Duration = 8 * time.Second
+	o.sabotage = sabotage{hurried: true, steep: true, forgetful: true}
+	broken := brokenChecks(runDemo(t, o))
+	for _, name := range []string{
+		"calls in a step of the ramp, of those allowed",
+		"end of the override to the next call",
+	} {
+		if !slices.Contains(broken, name) {
+			t.Errorf("%q was not noticed", name)
 		}
 	}
 }
@@ -207,8 +229,11 @@ func TestEveryPolicyIsValid(t *testing.T) {
 		if err := o.Validate(); err != nil {
 			t.Errorf("%+v: %v", o, err)
 		}
-		if err := o.scene().policy().Validate(); err != nil {
-			t.Errorf("%+v: %v", o, err)
+		o.sabotage.loner = 2
+		for replica := 1; replica <= o.Replicas; replica++ {
+			if err := o.sceneOf(replica).policy().Validate(); err != nil {
+				t.Errorf("%+v: replica %d: %v", o, replica, err)
+			}
 		}
 	}
 }

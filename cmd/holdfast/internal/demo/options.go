@@ -19,7 +19,7 @@ const (
 // only a call now and then has no opinion in time; and a phase too short for a
 // recovery shows none.
 const (
-	minDuration       = 8 * time.Second
+	minDuration       = 10 * time.Second
 	maxDuration       = 10 * time.Minute
 	minReplicas       = 2
 	maxReplicas       = 32
@@ -32,7 +32,7 @@ const (
 // Options say which demo to run. The zero Options are invalid; begin with
 // [DefaultOptions].
 type Options struct {
-	// Duration is how long the story takes, from 8 s to 10 min.
+	// Duration is how long the story takes, from 10 s to 10 min.
 	Duration time.Duration
 	// Replicas is how many processes there are, from 2 to 32.
 	Replicas int
@@ -54,6 +54,8 @@ type sabotage struct {
 	unlimited bool           // the replicas have ten times the limit that is judged
 	sharing   domain.Sharing // of the breaker
 	loner     int            // a replica that shares its breaker with nobody; 0 = none
+	steep     bool           // all calls come back at once
+	forgetful bool           // the operator does not end the override
 	hurried   bool           // a duration below the minimum will do
 }
 
@@ -88,5 +90,5 @@ func (o Options) Validate() error {
 	return err
 }
 
-// beat is the unit of time of the story, which is written for twelve of them.
+// beat is the unit of time of the story, which is written for beatsInStory of them.
 func (o Options) beat() time.Duration { return (o.Duration / beatsInStory).Truncate(time.Millisecond) }

@@ -140,5 +140,8 @@ func (r *replica) end() {
 // word says how things are.
 func (r *replica) word(number int) word {
 	status := r.load.breaker.Status()
-	return word{Number: number, State: status.State, Scope: status.Scope, Tally: r.load.tally()}
+	return word{
+		Number: number, State: status.State, Scope: status.Scope,
+		By: status.Override.By, Reason: status.Override.Reason, Tally: r.load.tally(),
+	}
 }

@@ -34,6 +34,7 @@ type scene struct {
 	Window   time.Duration  `json:"window"`
 	Lease    bool           `json:"lease"`
 	Sharing  domain.Sharing `json:"sharing"`
+	Ramp     time.Duration  `json:"ramp"`
 	Pause    time.Duration  `json:"pause"` // of a caller, between two calls
 }
 
@@ -45,6 +46,9 @@ func (o Options) scene() scene {
 	}
 	if o.sabotage.unlimited {
 		s.Rate *= 10
+	}
+	if !o.sabotage.steep {
+		s.Ramp = rampBeats * o.beat()
 	}
 	return s
 }
@@ -60,9 +64,9 @@ func (o Options) sceneOf(replica int) scene {
 
 // breaker trips after a few failures in a row at two replicas or more. It stays
 // open no longer each time, so that the story keeps its time, and half-open may
-// outlast the lease of a prober that was killed.
+// outlast the lease of a prober that was killed. The calls come back in steps.
 func (s scene) breaker() domain.CircuitBreaker {
-	return domain.CircuitBreaker{
+	b := domain.CircuitBreaker{
 		Name:               part,
 		FailureThreshold:   5,
 		Window:             s.Window,
@@ -72,6 +76,10 @@ func (s scene) breaker() domain.CircuitBreaker {
 		MaxHalfOpen:        10 * s.Recovery,
 		Sharing:            s.Sharing,
 	}
+	if s.Sharing != domain.ShareLocal { // nobody to climb with
+		b.Ramp = s.Ramp
+	}
+	return b
 }
 
 // limit admits nothing where the store does not decide, so that its bound has no

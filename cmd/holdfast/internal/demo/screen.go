@@ -165,6 +165,8 @@ func (c *screen) stateOf(i int) (text, color string) {
 		return "killed", dim
 	case now.dead[i]:
 		return "ended", dim
+	case w.Scope == domain.ScopeOperator:
+		return w.State.String() + ", by order", colorOf(w.State)
 	case w.State == domain.StateClosed:
 		return w.State.String(), colorOf(w.State)
 	case w.Scope == domain.ScopeReplica:

@@ -12,16 +12,18 @@ import (
 // The story in beats from its start. What it waits for may take longer: then
 // the rest comes later, and the end too, up to endLatest.
 const (
-	beatsInStory = 12
+	beatsInStory = 15
 	aloneAt      = 2   // one replica's network breaks: connections are reset
 	refusedAt    = 3.5 // and then not even made
 	mendAt       = 4.5
 	failAt       = 6 // the downstream fails everything
-	recoverAt    = 8
+	recoverAt    = 7
 	openLatest   = 10 // what does not happen is not waited for longer than this
 	probeLatest  = 12
 	closeLatest  = 14
-	calmAtLeast  = 1
+	forceAt      = 12.5 // an operator stops all calls
+	forcedBeats  = 1.25
+	calmAtLeast  = 0.5
 )
 
 // victim is the replica whose network breaks.
@@ -39,9 +41,13 @@ type story struct {
 
 // play plays it from beginning to end.
 func (s *story) play(ctx context.Context) error {
-	s.evidence = evidence{rate: s.options.Rate, burst: s.options.Burst, lease: s.options.scene().Recovery, lent: s.options.Lease}
+	scene := s.options.scene()
+	s.evidence = evidence{
+		rate: s.options.Rate, burst: s.options.Burst, lent: s.options.Lease,
+		lease: scene.Recovery, window: scene.Window, ramp: s.beats(rampBeats),
+	}
 	for _, next := range []func(context.Context) error{
-		s.warmUp, s.breakOne, s.mendOne, s.failAll, s.recoverAll, s.calmDown, s.end,
+		s.warmUp, s.breakOne, s.mendOne, s.failAll, s.recoverAll, s.rise, s.forceOpen, s.calmDown, s.end,
 	} {
 		if err := next(ctx); err != nil {
 			return err
@@ -54,7 +60,7 @@ func (s *story) play(ctx context.Context) error {
 // can change.
 func (s *story) warmUp(ctx context.Context) error {
 	s.tell("all is well")
-	if err := s.until(ctx, aloneAt); err != nil {
+	if err := s.until(ctx, aloneAt, 0); err != nil {
 		return err
 	}
 	return s.cast.watcher.until(ctx, s.left(mendAt), isThere)
@@ -70,14 +76,14 @@ func (s *story) breakOne(ctx context.Context) (err error) {
 	if err := s.cast.members[victim-1].reroute(s.cast.broken.addr()); err != nil {
 		return err
 	}
-	if err := s.until(ctx, refusedAt); err != nil {
+	if err := s.until(ctx, refusedAt, 1); err != nil {
 		return err
 	}
 	s.tell(fmt.Sprintf("replica %d alone is broken: it cannot connect", victim))
 	if err := s.cast.broken.close(); err != nil {
 		return err
 	}
-	return s.until(ctx, mendAt)
+	return s.until(ctx, mendAt, 0.5)
 }
 
 // mendOne mends it, and gives its breaker the time to notice.
@@ -86,7 +92,7 @@ func (s *story) mendOne(ctx context.Context) (err error) {
 	if err := s.cast.members[victim-1].reroute(s.cast.downstream.addr()); err != nil {
 		return err
 	}
-	if err := s.until(ctx, failAt); err != nil {
+	if err := s.until(ctx, failAt, 1); err != nil {
 		return err
 	}
 	s.evidence.alone.after, err = s.tallies(ctx)
@@ -100,7 +106,7 @@ func (s *story) mendOne(ctx context.Context) (err error) {
 func (s *story) failAll(ctx context.Context) error {
 	s.tell("the downstream fails everything")
 	s.cast.downstream.setFailing(true)
-	if err := s.until(ctx, recoverAt); err != nil {
+	if err := s.until(ctx, recoverAt, 0); err != nil {
 		return err
 	}
 	return s.cast.watcher.until(ctx, s.left(openLatest), s.hasJustOpened)
@@ -153,8 +159,7 @@ func (s *story) awaitProbe(ctx context.Context, caught <-chan int) (place int, e
 
 // calmDown lets the fleet work for a while, all well again.
 func (s *story) calmDown(ctx context.Context) error {
-	s.tell("all is well again")
-	return pause(ctx, max(s.left(beatsInStory), s.options.beat()*calmAtLeast))
+	return s.until(ctx, beatsInStory, calmAtLeast)
 }
 
 // end stops the replicas and gathers what is left.
@@ -194,13 +199,19 @@ func (s *story) askAll(ctx context.Context, do string) ([]tally, error) {
 	return counted, nil
 }
 
-// until waits for a time of the story.
-func (s *story) until(ctx context.Context, beats float64) error { return pause(ctx, s.left(beats)) }
+// until waits for a time of the story, and for so many beats at least: on a busy
+// machine what was before may have taken longer.
+func (s *story) until(ctx context.Context, beats, atLeast float64) error {
+	return pause(ctx, max(s.left(beats), s.beats(atLeast)))
+}
 
 // left is how long it is to a time of the story; never negative.
 func (s *story) left(beats float64) time.Duration {
-	return max(time.Duration(beats*float64(s.options.beat()))-s.time(), 0)
+	return max(s.beats(beats)-s.time(), 0)
 }
+
+// beats is how long so many of them take.
+func (s *story) beats(n float64) time.Duration { return time.Duration(n * float64(s.options.beat())) }
 
 // time is how old the story is.
 func (s *story) time() time.Duration { return s.cast.clock.now() - s.began }

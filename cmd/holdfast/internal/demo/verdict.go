@@ -16,9 +16,11 @@ const (
 	lentBound       = 0.2                    // and where tokens are taken ahead
 	storeTimeBound  = fleet.DefaultStoreTimeout + 10*time.Millisecond
 	storeTimeShare  = 0.99
-	dispatchDelay   = 50 * time.Millisecond // from a decision to the downstream, at most
+	dispatchDelay   = 50 * time.Millisecond                 // from a decision to the downstream, at most
+	forceBound      = fleet.DefaultMaxStaleness + tripBound // an order is pushed; if that is lost, it is read
 	arrivalDelay    = fleet.DefaultStoreTimeout + dispatchDelay
 	probesPermitted = 1
+	stepBound       = 1.5 // of what a step may have: the fleet counts its calls before a little earlier than we do
 )
 
 // A Verdict says for each promise whether it was kept.
@@ -44,11 +46,14 @@ type Check struct {
 type evidence struct {
 	rate, burst int64
 	lease       time.Duration
+	window      time.Duration // of the breaker
+	ramp        time.Duration
 
 	arrivals []arrival // in order
 	history  []transition
 	alone    alone
 	killed   *arrival // the probe whose replica was killed; nil = there was none
+	forced   span     // by an operator; empty = it was not
 	tallies  []tally  // of each replica, at its end
 	commands int64    // at the store
 	lent     bool     // the replicas took tokens ahead
@@ -64,8 +69,9 @@ type alone struct {
 // judge compares what happened with what is promised.
 func judge(e evidence) Verdict {
 	probes, others := probesOf(e.arrivals, e.history, e.lease)
-	last, late := afterTrip(others, outages(e.history))
+	last, late := afterTrip(others, outages(e.history), tripBound)
 	refusals, changes := e.alone.harm(e.history)
+	lastForced, lateForced := e.whileForced()
 	return Verdict{Checks: []Check{
 		atMost(float64(e.burst)+float64(e.rate)*arrivalDelay.Seconds(), "calls",
 			"calls beyond rate·t, in the worst interval", e.worst()),
@@ -73,6 +79,10 @@ func judge(e evidence) Verdict {
 		atMost(0, "calls", "calls later than that while open, probes apart", late),
 		atMost(probesPermitted, "leases", "probe leases out at once", e.mostAtOnce(probes)),
 		atMost(millis(e.lease+reissueBound), "ms", "killed replica's probe issued again after", e.reissue(probes)),
+		atMost(stepBound, "times", "calls in a step of the ramp, of those allowed", e.worstStep()),
+		atMost(millis(forceBound), "ms", "override to the last call, forced open", lastForced),
+		atMost(0, "calls", "calls later than that while forced open", lateForced),
+		atMost(millis(forceBound), "ms", "end of the override to the next call", afterEnd(e.arrivals, e.forced)),
 		atMost(0, "refusals", "breaker refusals elsewhere, one replica broken", refusals),
 		atMost(0, "changes", "epoch changes meanwhile", changes),
 		atMost(e.commandsBound(), "commands", "store commands per decision", e.commandsPerDecision()),
@@ -106,7 +116,7 @@ func (e evidence) worst() float64 {
 
 // afterTrip returns how many ms after a trip the last call came that was no
 // probe, at worst, and how many came later than allowed.
-func afterTrip(others []arrival, outages []span) (lastMillis, late float64) {
+func afterTrip(others []arrival, outages []span, bound time.Duration) (lastMillis, late float64) {
 	if len(outages) == 0 {
 		return unknown(), unknown()
 	}
@@ -117,12 +127,29 @@ func afterTrip(others []arrival, outages []span) (lastMillis, late float64) {
 				continue
 			}
 			last = max(last, a.at-o.from)
-			if a.at-o.from > tripBound {
+			if a.at-o.from > bound {
 				late++
 			}
 		}
 	}
 	return millis(last), late
+}
+
+// worstStep returns how many times what it may have the worst step of the ramp had.
+func (e evidence) worstStep() float64 {
+	outage, ended := lastOutage(e.history)
+	if !ended {
+		return unknown()
+	}
+	return climbAfter(outage, e.arrivals, e.window, e.ramp).worst()
+}
+
+// whileForced is afterTrip for the time in which an operator forced the breaker open.
+func (e evidence) whileForced() (lastMillis, late float64) {
+	if e.forced == (span{}) {
+		return unknown(), unknown()
+	}
+	return afterTrip(e.arrivals, []span{e.forced}, forceBound)
 }
 
 // mostAtOnce returns how many probes were under way together at most. A killed

@@ -48,6 +48,8 @@ type word struct {
 	Number int          `json:"number,omitempty"` // of the order that it answers
 	State  domain.State `json:"state"`            // of the breaker, as a call would meet it
 	Scope  domain.Scope `json:"scope"`            // whose layer that is
+	By     string       `json:"by,omitempty"`     // the operator whose order that is
+	Reason string       `json:"reason,omitempty"` // and theirs
 	Tally  tally        `json:"tally"`
 	Error  string       `json:"error,omitempty"` // why the replica cannot go on
 }
