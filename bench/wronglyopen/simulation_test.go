@@ -45,7 +45,7 @@ const refreshes = 500 * time.Millisecond
 
 func simulate(tb testing.TB, s setting, seed uint64, lasts time.Duration) *simulation {
 	tb.Helper()
-	policy := domain.CircuitBreaker{Name: "b", Window: s.window, RecoveryTimeout: s.recovery}
+	policy := domain.CircuitBreaker{Name: "b", Window: s.window, RecoveryTimeout: s.recovery, FailureThreshold: s.threshold, Quorum: s.quorum}
 	rules, err := breaker.Compile(policy)
 	if err != nil {
 		tb.Fatal(err)
