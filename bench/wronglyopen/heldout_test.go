@@ -61,6 +61,29 @@ func heldOutAgain() []setting {
 	}
 }
 
+// heldOutLast are drawn after those, and before any of these was simulated: with a Quorum
+// up to 0.6, besides.
+func heldOutLast() []setting {
+	return []setting{
+		{replicas: 3, calls: 3, every: 150 * time.Second, long: 8 * time.Second, window: 15 * time.Second, recovery: 15 * time.Second, threshold: 10, quorum: 0.6},
+		{replicas: 6, calls: 12, every: 420 * time.Second, long: 90 * time.Second, window: 12 * time.Second, recovery: 60 * time.Second, threshold: 10, quorum: 0.5},
+		{replicas: 4, calls: 12, every: 150 * time.Second, long: 15 * time.Second, window: 15 * time.Second, recovery: 15 * time.Second, threshold: 10, quorum: 0.5},
+		{replicas: 8, calls: 6, every: 75 * time.Second, long: 3 * time.Second, window: 15 * time.Second, recovery: 15 * time.Second, threshold: 5, quorum: 0.6},
+		{replicas: 4, calls: 3, every: 240 * time.Second, long: 15 * time.Second, window: 12 * time.Second, recovery: 60 * time.Second, threshold: 5, quorum: 0.3},
+		{replicas: 6, calls: 3, every: 150 * time.Second, long: 8 * time.Second, window: 12 * time.Second, recovery: 60 * time.Second, threshold: 3, quorum: 0.6},
+		{replicas: 6, calls: 6, every: 420 * time.Second, long: 45 * time.Second, window: 15 * time.Second, recovery: 15 * time.Second, threshold: 5, quorum: 0.3},
+		{replicas: 4, calls: 6, every: 240 * time.Second, long: 3 * time.Second, window: 25 * time.Second, recovery: 60 * time.Second, threshold: 5, quorum: 0.4},
+		{replicas: 3, calls: 12, every: 150 * time.Second, long: 8 * time.Second, window: 15 * time.Second, recovery: 60 * time.Second, threshold: 3, quorum: 0.6},
+		{replicas: 4, calls: 12, every: 240 * time.Second, long: 15 * time.Second, window: 7 * time.Second, recovery: 10 * time.Second, threshold: 10, quorum: 0.4},
+		{replicas: 4, calls: 12, every: 75 * time.Second, long: 15 * time.Second, window: 7 * time.Second, recovery: 45 * time.Second, threshold: 10, quorum: 0.6},
+		{replicas: 6, calls: 6, every: 40 * time.Second, long: 3 * time.Second, window: 7 * time.Second, recovery: 15 * time.Second, threshold: 10, quorum: 0.6},
+		{replicas: 3, calls: 12, every: 40 * time.Second, long: 8 * time.Second, window: 7 * time.Second, recovery: 10 * time.Second, threshold: 3, quorum: 0.6},
+		{replicas: 6, calls: 12, every: 240 * time.Second, long: 45 * time.Second, window: 15 * time.Second, recovery: 15 * time.Second, threshold: 3, quorum: 0.5},
+		{replicas: 8, calls: 12, every: 150 * time.Second, long: 15 * time.Second, window: 7 * time.Second, recovery: 45 * time.Second, threshold: 5, quorum: 0.4},
+		{replicas: 8, calls: 6, every: 75 * time.Second, long: 8 * time.Second, window: 15 * time.Second, recovery: 15 * time.Second, threshold: 5, quorum: 0.6},
+	}
+}
+
 const (
 	heldOutSeeds = 4
 	heldOutLasts = 200_000 * time.Second
@@ -71,6 +94,17 @@ func TestHeldOutAgain(t *testing.T) {
 	for i, s := range heldOutAgain() {
 		for seed := range uint64(heldOutSeeds) {
 			sim := simulate(t, s, 5000+100*uint64(i)+seed, heldOutLasts)
+			t.Logf("%d seed %d: %d openings, %.5f, computed %.5f: %+.1f %%",
+				i, seed, sim.openings, sim.share(), s.wrongly(), 100*(sim.share()/s.wrongly()-1))
+		}
+	}
+}
+
+// TestHeldOutLast holds the formula against the last ones.
+func TestHeldOutLast(t *testing.T) {
+	for i, s := range heldOutLast() {
+		for seed := range uint64(heldOutSeeds) {
+			sim := simulate(t, s, 9000+100*uint64(i)+seed, heldOutLasts)
 			t.Logf("%d seed %d: %d openings, %.5f, computed %.5f: %+.1f %%",
 				i, seed, sim.openings, sim.share(), s.wrongly(), 100*(sim.share()/s.wrongly()-1))
 		}
