@@ -16,14 +16,16 @@ type draw struct {
 	settings []setting
 }
 
-// draws are all of them, in their order. Each after the first is of a narrower region, in
-// which the ones before had left the tolerance standing.
+// draws are all of them, in their order. The second to the fourth are of ever narrower
+// regions, in which the ones before had left a tolerance of a third standing. None of them
+// kept it, so that the last one is of the whole again, and of a tolerance of a factor of two.
 func draws() []draw {
 	return []draw{
 		{"all", 1000, firstDraw()},
 		{"`Window` up to `RecoveryTimeout`; five bad replicas suffice", 5000, secondDraw()},
 		{"the same, and `Quorum` up to 0.6", 9000, thirdDraw()},
-		{"the same, and glitches up to `RecoveryTimeout`", 13000, lastDraw()},
+		{"the same, and glitches up to `RecoveryTimeout`", 13000, fourthDraw()},
+		{"all", 17000, lastDraw()},
 	}
 }
 
@@ -96,7 +98,7 @@ func thirdDraw() []setting {
 	}
 }
 
-func lastDraw() []setting {
+func fourthDraw() []setting {
 	return []setting{
 		{replicas: 8, calls: 3, every: 150 * sec, long: 8 * sec, window: 7 * sec, recovery: 15 * sec, threshold: 5, quorum: 0.3},
 		{replicas: 4, calls: 12, every: 420 * sec, long: 3 * sec, window: 15 * sec, recovery: 15 * sec, threshold: 10, quorum: 0.4},
@@ -110,5 +112,26 @@ func lastDraw() []setting {
 		{replicas: 3, calls: 12, every: 150 * sec, long: 8 * sec, window: 25 * sec, recovery: 45 * sec, threshold: 5, quorum: 0.4},
 		{replicas: 4, calls: 6, every: 150 * sec, long: 15 * sec, window: 12 * sec, recovery: 15 * sec, threshold: 3, quorum: 0.3},
 		{replicas: 4, calls: 3, every: 420 * sec, long: 8 * sec, window: 15 * sec, recovery: 15 * sec, threshold: 3, quorum: 0.3},
+	}
+}
+
+func lastDraw() []setting {
+	return []setting{
+		{replicas: 15, calls: 12, every: 420 * sec, long: 45 * sec, window: 15 * sec, recovery: 10 * sec, threshold: 5, quorum: 0.3},
+		{replicas: 4, calls: 3, every: 240 * sec, long: 8 * sec, window: 15 * sec, recovery: 45 * sec, threshold: 5, quorum: 0.5},
+		{replicas: 7, calls: 3, every: 150 * sec, long: 45 * sec, window: 12 * sec, recovery: 45 * sec, threshold: 5, quorum: 0.5},
+		{replicas: 6, calls: 3, every: 150 * sec, long: 45 * sec, window: 12 * sec, recovery: 60 * sec, threshold: 10, quorum: 0.6},
+		{replicas: 3, calls: 3, every: 75 * sec, long: 45 * sec, window: 7 * sec, recovery: 15 * sec, threshold: 5, quorum: 0.75},
+		{replicas: 7, calls: 6, every: 150 * sec, long: 8 * sec, window: 12 * sec, recovery: 10 * sec, threshold: 3, quorum: 0.4},
+		{replicas: 6, calls: 12, every: 75 * sec, long: 8 * sec, window: 25 * sec, recovery: 10 * sec, threshold: 10, quorum: 0.5},
+		{replicas: 4, calls: 12, every: 40 * sec, long: 3 * sec, window: 7 * sec, recovery: 15 * sec, threshold: 10, quorum: 0.6},
+		{replicas: 4, calls: 3, every: 75 * sec, long: 15 * sec, window: 12 * sec, recovery: 15 * sec, threshold: 10, quorum: 0.75},
+		{replicas: 6, calls: 3, every: 150 * sec, long: 8 * sec, window: 25 * sec, recovery: 60 * sec, threshold: 10, quorum: 0.6},
+		{replicas: 3, calls: 6, every: 240 * sec, long: 45 * sec, window: 15 * sec, recovery: 45 * sec, threshold: 3, quorum: 0.5},
+		{replicas: 4, calls: 6, every: 420 * sec, long: 90 * sec, window: 15 * sec, recovery: 45 * sec, threshold: 10, quorum: 0.3},
+		{replicas: 4, calls: 6, every: 150 * sec, long: 15 * sec, window: 12 * sec, recovery: 45 * sec, threshold: 10, quorum: 0.6},
+		{replicas: 4, calls: 3, every: 240 * sec, long: 8 * sec, window: 7 * sec, recovery: 15 * sec, threshold: 10, quorum: 0.4},
+		{replicas: 12, calls: 6, every: 75 * sec, long: 15 * sec, window: 12 * sec, recovery: 10 * sec, threshold: 10, quorum: 0.6},
+		{replicas: 3, calls: 6, every: 150 * sec, long: 15 * sec, window: 7 * sec, recovery: 45 * sec, threshold: 5, quorum: 0.6},
 	}
 }
