@@ -45,7 +45,7 @@ func (d draw) table(t *testing.T) {
 		}
 		t.Logf("%+v: %.2f times what is computed", s, ratio)
 		least, most = min(least, ratio), max(most, ratio)
-		if ratio >= 1/(1+third) && ratio <= 1+third {
+		if ratio >= 1-third && ratio <= 1+third {
 			thirds++
 		}
 		if ratio >= 1/factor && ratio <= factor {

@@ -17,8 +17,6 @@ func orderScriptBugs() []mutant {
 		{"script: a serial does not grow", orderScript, `math.max(now, stands + 1)`, `now`, by},
 		{"script: an older order wins", orderScript, `elseif serial <= stands then`, `elseif false then`, by},
 		{"script: an order of a later day is taken", orderScript, `elseif serial > now + AHEAD then`, `elseif false then`, by},
-		{"script: an order lasts for any time", orderScript, `math.max(math.min(tonumber(ARGV[7]), LONGEST), 0)`, `tonumber(ARGV[7])`, by},
-		{"script: a reset is no epoch of its own", orderScript, `epoch, state, life = math.max(now, epoch + 1), '0', 0`, `state, life = '0', 0`, by},
 		{"script: a reset keeps the votes", orderScript, `  redis.call('DEL', KEYS[1])
   for _`, `  for _`, by},
 		{
@@ -32,8 +30,6 @@ func orderScriptBugs() []mutant {
 		},
 		{"script: a reset forgets that other rules were brought", orderScript, `set('x', h[3] or '0')`, `set('x', '0')`, by},
 		{"script: an order is not pushed", orderScript, `redis.pcall('PUBLISH'`, unless + `redis.pcall('PUBLISH'`, by},
-		{"script: an order is not recorded", orderScript, `redis.pcall('XADD'`, unless + `redis.pcall('XADD'`, by},
-		{"script: records of orders are not bounded", orderScript, `'MAXLEN', RECORDS, `, ``, by},
 		{"script: the key may go before the order that it was made for", orderScript, `math.max(life, lasts)`, `life`, by},
 		{"script: an order shortens the life of an open breaker", orderScript, `math.max(life, lasts)`, `lasts`, by},
 		{"script: an order overwrites a newer schema", orderScript, `if schema and schema > 1 then`, `if false then`, by},
@@ -48,8 +44,6 @@ func orderScriptBugs() []mutant {
 		{"script: a clock that steps back makes an order last", breakScript, `    order[3] = math.min(order[3], now)
 `, ``, by},
 		{"script: the key goes before an order has ended", breakScript, `lasts = math.max(lasts, order[4] - math.max(now - order[3], 0))`, `lasts = lasts + 0`, by},
-		{"script: who tells does not hear of an order", breakScript, `return order and order[1] or 0`, `return 0`, by},
-		{"script: a loss is recorded as any turn", breakScript, `log('1', 'l', '1')`, `log('1')`, by},
 		{"script: each report is recorded as a vote", breakScript, `if bad ~= was then`, `if true then`, by},
 		{"script: records are not bounded", breakScript, `'MAXLEN', RECORDS, `, ``, by},
 		{"script: a trip is recorded before the vote that tripped", breakScript, `for i = 1, #records do`, `for i = #records, 1, -1 do`, by},
@@ -64,9 +58,6 @@ func orderRuleBugs() []mutant {
 		{"an older order wins", orderRules, `case o.Serial <= f.order.Serial:`, `case false:`, by},
 		{"an order of a later day is taken", orderRules, `case o.Serial > uint64(nowMicro)+aheadMicro:`, `case false:`, by},
 		{"an order lasts for any time", orderRules, `o.ForMicro = min(max(o.ForMicro, 0), longestOrder)`, `_ = longestOrder`, by},
-		{"a reset keeps the base of a ramp", orderRules, `		f.base = 0
-`, ``, by},
-		{"a reset makes a breaker", orderRules, `if o.Reset && f.epoch != noEpoch {`, `if o.Reset {`, by},
 		{"growth is kept after closing", fleetRules, `		f.growth = 0
 `, `		_ = f.growth
 `, by},
@@ -74,11 +65,8 @@ func orderRuleBugs() []mutant {
 `, `		records: f.records,
 `, by},
 		{"a loss loses the order", fleetRules, `order: f.order, records: f.records}`, `records: f.records}`, by},
-		{"a loss loses the records", fleetRules, `order: f.order, records: f.records}`, `order: f.order}`, by},
 		{"a clock that steps back makes an order last", fleetRules, `	f.order.atMicro = min(f.order.atMicro, nowMicro)
 `, ``, by},
-		{"who tells does not hear of an order", fleetRules, `Foreign: r != f.rules, Order: Order{Serial: f.order.Serial}}`, `Foreign: r != f.rules}`, by},
-		{"each report is recorded as a vote", fleetRules, `if now.bad != old.bad {`, `if true {`, by},
 		{"records are not bounded", "domain/breaker/record.go", `if len(f.records) >= RecordsKept {`, `if false {`, by},
 		{"records come oldest first", "domain/breaker/record.go", `all[len(all)-1-i] = r`, `all[i] = r`, by},
 		{"a clone shares its records", fleetRules, `	c.records = slices.Clone(f.records)
@@ -93,9 +81,6 @@ func overrideBugs() []mutant {
 	const pulse = "fleet/pulse.go"
 	by := []string{"./fleet"}
 	return []mutant{
-		{"an order that is heard of is not read", overrides, `		held.heard = serial
-`, `		held.heard = held.serial
-`, by},
 		{"what the store lost is not brought again", overrides, `		held.bring = true
 `, `		held.bring = false
 `, by},
@@ -136,7 +121,6 @@ func overrideBugs() []mutant {
 		{"a word about an order alone is taken for a loss", "fleet/view.go", `		return // it was about an order alone
 `, `		_ = v
 `, by},
-		{"the way without a lock heeds no order", "fleet/breaker.go", `if fresh && itself && b`, `if fresh && (itself || true) && b`, by},
 	}
 }
 
@@ -148,24 +132,18 @@ func askedBugs() []mutant {
 	return []mutant{
 		{"script: what the dependency asks for is ignored", breakScript, `math.min(math.max(d, f.a - now), r.longest)`, `math.min(d, r.longest)`, script},
 		{"script: the dependency may ask for any time", breakScript, `math.min(math.max(d, f.a - now), r.longest)`, `math.max(d, f.a - now)`, script},
-		{"script: the last wait counts, not the longest", breakScript, `f.a = math.max(f.a, now + math.min(asked, WEEK))`, `f.a = now + math.min(asked, WEEK)`, script},
 		{"script: what it asked for is kept after closing", breakScript, `  begin(epoch)
   f.y`, `  local a = f.a
   begin(epoch)
   f.a = a
   f.y`, script},
-		{"script: a wait of who is well counts", breakScript, `    if bad == 1 then
-      alone()
-    end`, `    alone()`, script},
 
 		{"what the dependency asks for is ignored", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `f.rules.recovery(growth) + 0*nowMicro`, rules},
 		{"the dependency may ask for any time", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `max(f.rules.recovery(growth), f.aloneUntil-nowMicro)`, rules},
 		{"what it asked for is kept after closing", fleetRules, `growth: f.growth, base: f.base,`, `growth: f.growth, base: f.base, aloneUntil: f.aloneUntil,`, rules},
 
-		{"a layer ignores what it is asked for", local, `max(d+d/1000*time.Duration(l.stagger), min(l.alone-now, l.longest))`, `d+d/1000*time.Duration(l.stagger)`, rules},
 		{"a layer may be asked for any time", local, `min(l.alone-now, l.longest)`, `l.alone-now`, rules},
 		{"a layer keeps what it was asked for after closing", local, `l.growth, l.alone = 0, 0`, `l.growth = 0`, rules},
-		{"layers are not staggered", local, `d+d/1000*time.Duration(l.stagger)`, `d`, rules},
 		{"shared layers are staggered, those alone are not", "fleet/breaker.go", `	if b.pulse == nil {
 		b.local`, `	if b.pulse != nil {
 		b.local`, by},
@@ -215,7 +193,6 @@ func rampBugs() []mutant {
 		{"the known end of a ramp moves on", rampUse, `r.until = min(r.until, until)`, `r.until = until`, by},
 		{"a late view begins a ramp again", rampUse, `case r.base == 0 && r.epoch != v.Epoch:`, `case r.base == 0:`, by},
 		{"who hears late of a ramp begins at its foot", rampUse, `max(whole, v.For)`, `v.For`, by},
-		{"a ramp does not rise", rampUse, `r.step < last && rest`, `false && r.step < last && rest`, by},
 		{"a ramp admits less than it takes to probe", rampUse, `max(up.base*rampSteps[r.step]/100, int64(b.policy.Probes))`, `max(up.base*rampSteps[r.step]/100, 1)`, by},
 		{"each replica has a ramp of its own", rampUse, `l.AllowWithin(ctx, b.id.Name, 1, budget)`, `l.AllowWithin(ctx, b.replica.incarnation, 1, budget)`, by},
 		{"a ramp holds probes up", rampUse, `	if _, isProbe := p.Lease(); isProbe {
@@ -228,6 +205,5 @@ func rampBugs() []mutant {
 		{"a ramp holds up what an operator lets pass", rampUse, `climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly`, `climbing = force != domain.ForceOpen`, by},
 		{"a ramp outlives its epoch", "fleet/view.go", `		b.fleet.ramp = ramp{}
 `, ``, by},
-		{"the way without a lock heeds no ramp", "fleet/breaker.go", `&& b.fleet.ramp.base == 0 `, ``, by},
 	}
 }
