@@ -222,6 +222,7 @@ func TestNewerSchema(t *testing.T) {
 				"report": f.report(domain.CircuitBreaker{}, sick("a", 1, 0)).Err,
 				"probe":  f.probe(domain.CircuitBreaker{}, breaker.ProbeAsk{Replica: "a", Known: 5, Token: 1}).View.Err,
 				"read":   f.read().Err,
+				"order":  orderWith(t.Context(), f.Store, time.Second).Err,
 			} {
 				if said := storeError(t, err); !said.Entity || said.Config || !errors.Is(err, ErrNewer) {
 					t.Errorf("%s: %+v; want ErrNewer, about this entity", op, said)
@@ -236,10 +237,10 @@ func TestNewerSchema(t *testing.T) {
 
 func breakerPoisons(t *testing.T) []poison {
 	t.Helper()
-	claim := "1:0:2:500:10000000:30000000:300000000:1:10000000:2:30000000"
+	claim := "1:0:2:500:10000000:30000000:300000000:1:10000000:2:30000000:0"
 	good := map[string]string{
 		"p": claim, "e": "1795000000000000", "y": "1", "s": "0", "t": "1795000000000000", "l": "0", "g": "0", "x": "0",
-		"w": "1795000000000000", "nb": "0", "wb": "0", "wa": "0", "nr": "0", "na": "0", "ns": "0", "nx": "0", "k": "0",
+		"w": "1795000000000000", "nb": "0", "wb": "0", "wa": "0", "nr": "0", "na": "0", "ns": "0", "nx": "0", "k": "0", "a": "0", "b": "0",
 		// Votes of who knows whom: they must not count for the breaker that replaces it.
 		"r:x": "1:1:1000:1795000000000000:10000000:1:1", "r:y": "1:1:1000:1795000000000000:10000000:1:1",
 	}

@@ -302,6 +302,17 @@ func testExplainReset(t *testing.T, newStore Maker) {
 	checkSnapshot(t, run.explained(), breaker.Snapshot{
 		View: breaker.View{Epoch: epochAt(38*time.Second + us), Order: seen(over, 38*time.Second, 0, nothing()).View.Order}, Rules: defaultRules(t), Disputed: true,
 	})
+	run.play([]breakerStep{
+		{0, reads(), seen(over, 38*time.Second, 0, closed(38*time.Second+us))},
+		{0, sick("a"), under(38*time.Second, closed(38*time.Second+us))},
+	}, "")
+	if got := run.explained(); len(got.Votes) != 1 || got.Bad != 1 {
+		t.Errorf("before: %+v; want a vote", got)
+	}
+	run.play([]breakerStep{{0, gives(over), under(38*time.Second+us, nothing())}}, "")
+	if got := run.explained(); len(got.Votes) > 0 || got.Bad > 0 {
+		t.Errorf("a vote outlived a reset: %+v", got)
+	}
 }
 
 func testList(t *testing.T, newStore Maker) {
