@@ -112,7 +112,7 @@ func overrideBugs() []mutant {
 		{"forced closed votes", overrides, `return force != domain.ForceNone && force != domain.ForceMetricsOnly`, `return false && force != 0`, by},
 		{"disabled counts what began before", overrides, `	case domain.ForceDisabled:
 	case domain.ForceOpen, domain.ForceClosed:`, `	case domain.ForceDisabled, domain.ForceOpen, domain.ForceClosed:`, by},
-		{"metrics only refuses", overrides, `if b.forced(now) == domain.ForceMetricsOnly {`, `if false {`, by},
+		{"metrics only refuses", overrides, `if b.forced(now) == domain.ForceMetricsOnly {`, `if b.forced(now) == domain.ForceClosed {`, by},
 		{"what is brought lasts as long as at first", overrides, `max(held.until-now, 0).Microseconds()`, `held.until.Microseconds()`, by},
 		{"an order that could not be brought is not brought again", overrides, `b.fleet.order.bring = err != nil`, `b.fleet.order.bring = false`, by},
 		{"an order that cannot be is brought for ever", overrides, `b.fleet.order = heldOrder{}`, `_ = heldOrder{}`, by},
