@@ -195,13 +195,6 @@ func rampBugs() []mutant {
 		{"who hears late of a ramp begins at its foot", rampUse, `max(whole, v.For)`, `v.For`, by},
 		{"a ramp admits less than it takes to probe", rampUse, `max(up.base*rampSteps[r.step]/100, int64(b.policy.Probes))`, `max(up.base*rampSteps[r.step]/100, 1)`, by},
 		{"each replica has a ramp of its own", rampUse, `l.AllowWithin(ctx, b.id.Name, 1, budget)`, `l.AllowWithin(ctx, b.replica.incarnation, 1, budget)`, by},
-		{"a ramp holds probes up", rampUse, `	if _, isProbe := p.Lease(); isProbe {
-		return p, nil
-	}
-`, ``, by},
-		{"a ramp without its bucket admits all", rampUse, `return domain.Decision{}, nil // refused`, `return domain.Decision{Allowed: true}, nil // refused`, by},
-		{"what a ramp refuses keeps its permit", rampUse, `	p.Report(domain.Ignored)
-`, ``, by},
 		{"a ramp holds up what an operator lets pass", rampUse, `climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly`, `climbing = force != domain.ForceOpen`, by},
 		{"a ramp outlives its epoch", "fleet/view.go", `		b.fleet.ramp = ramp{}
 `, ``, by},
