@@ -126,7 +126,7 @@ func overrideBugs() []mutant {
 
 // askedBugs are about what a dependency asks for.
 func askedBugs() []mutant {
-	const local, permit = "domain/breaker/local.go", "fleet/permit.go"
+	const permit = "fleet/permit.go"
 	script, rules := []string{"./store/redis"}, []string{"./domain/breaker", "./store/memory"}
 	by := []string{"./fleet"}
 	return []mutant{
@@ -142,8 +142,6 @@ func askedBugs() []mutant {
 		{"the dependency may ask for any time", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `max(f.rules.recovery(growth), f.aloneUntil-nowMicro)`, rules},
 		{"what it asked for is kept after closing", fleetRules, `growth: f.growth, base: f.base,`, `growth: f.growth, base: f.base, aloneUntil: f.aloneUntil,`, rules},
 
-		{"a layer may be asked for any time", local, `min(l.alone-now, l.longest)`, `l.alone-now`, rules},
-		{"a layer keeps what it was asked for after closing", local, `l.growth, l.alone = 0, 0`, `l.growth = 0`, rules},
 		{"shared layers are staggered, those alone are not", "fleet/breaker.go", `	if b.pulse == nil {
 		b.local`, `	if b.pulse != nil {
 		b.local`, by},
