@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"math"
 	"time"
 
@@ -17,6 +18,14 @@ type setting struct {
 	long     time.Duration // a glitch
 	window   time.Duration
 	recovery time.Duration
+
+	threshold int     // FailureThreshold; 0 = the default
+	quorum    float64 // Quorum; 0 = the default
+}
+
+// failures are those in a row that trip a layer.
+func (s setting) failures() float64 {
+	return float64(cmp.Or(s.threshold, domain.DefaultFailureThreshold))
 }
 
 // usual is a fleet of ten with the defaults of the policy.
@@ -40,7 +49,7 @@ type round struct {
 // counts for Window or until the layer closes. When the glitch outlasts RecoveryTimeout,
 // the probe fails: that is new evidence, and it stays open for twice as long.
 func (s setting) round() round {
-	const threshold = domain.DefaultFailureThreshold
+	threshold := s.failures()
 	trips := min(max(s.long.Seconds()*s.calls-(threshold-1), 0), 1) // the chance that a glitch is long enough
 	if trips == 0 {
 		return round{length: math.MaxInt64, open: s.recovery}
@@ -59,9 +68,9 @@ func (s setting) round() round {
 }
 
 // suffices is whether so many bad replicas open a fleet in which so many say nothing: at
-// least two, and half of those that say something.
+// least two, and Quorum of those that say something.
 func (s setting) suffices(bad, silent int) bool {
-	return bad >= domain.DefaultMinReplicas && float64(bad) >= domain.DefaultQuorum*float64(s.replicas-silent)
+	return bad >= domain.DefaultMinReplicas && float64(bad) >= cmp.Or(s.quorum, domain.DefaultQuorum)*float64(s.replicas-silent)
 }
 
 // openings is how many times a second the fleet opens wrongly: how often a replica trips
@@ -114,4 +123,9 @@ func (s setting) byAny() float64 {
 }
 
 // share is what is open of all time, of so much open time for each unit of closed time.
-func share(open float64) float64 { return open / (1 + open) }
+func share(open float64) float64 {
+	if math.IsInf(open, 1) {
+		return 1 // it closes only to open again
+	}
+	return open / (1 + open)
+}

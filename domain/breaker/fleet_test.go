@@ -121,6 +121,25 @@ func TestFleetInvariants(t *testing.T) {
 	})
 }
 
+// A clone keeps its records when those of the one that it was made of are full, and move.
+func TestCloneKeepsItsRecords(t *testing.T) {
+	t.Parallel()
+	var f Fleet
+	rules := rulesOf(t, domain.CircuitBreaker{})
+	vote := func(n int) {
+		f.Report(start, rules, Evidence{Replica: "a", Seq: uint64(n), Known: f.epoch, Bad: n%2 == 0, Weight: int64(n), ForMicro: 1e6})
+	}
+	for n := range RecordsKept + 1 {
+		vote(n + 1)
+	}
+	clone := f.Clone()
+	was := fmt.Sprint(clone.Records())
+	vote(RecordsKept + 2)
+	if got := fmt.Sprint(clone.Records()); got != was || fmt.Sprint(f.Records()) == was {
+		t.Errorf("the clone's records were %s and are %s", was, got)
+	}
+}
+
 // A clone is not moved by what happens to the one that it was made of.
 func TestClone(t *testing.T) {
 	t.Parallel()

@@ -46,8 +46,11 @@ func FuzzBreaker(f *testing.F) {
 		policy := domain.CircuitBreaker{
 			FailureThreshold: threshold, FailureRatio: ratio, MinCalls: minCalls, Window: time.Duration(window),
 			RecoveryTimeout: time.Duration(recovery), MaxRecoveryTimeout: time.Duration(longest),
-			SuccessThreshold: successes, Probes: probes, ProbeLease: time.Duration(lease), MaxHalfOpen: time.Duration(half), Ramp: time.Duration(half),
+			SuccessThreshold: successes, Probes: probes, ProbeLease: time.Duration(lease), MaxHalfOpen: time.Duration(half),
 			Sharing: domain.Sharing(sharing), MinReplicas: replicas, Quorum: quorum, Version: version,
+		}
+		if policy.Sharing != domain.ShareLocal { // which has none
+			policy.Ramp = policy.MaxHalfOpen
 		}
 		r, err := Compile(policy)
 		if err != nil {
@@ -68,7 +71,7 @@ func checkRefusal(t *testing.T, err error) {
 	}
 	switch refused.Field {
 	case "FailureThreshold", "FailureRatio", "MinCalls", "Window", "RecoveryTimeout", "MaxRecoveryTimeout", "SuccessThreshold",
-		"Probes", "ProbeLease", "MaxHalfOpen", "Sharing", "MinReplicas", "Quorum", "Version":
+		"Probes", "ProbeLease", "MaxHalfOpen", "Ramp", "Sharing", "MinReplicas", "Quorum", "Version":
 	default:
 		t.Fatalf("%v names the field %q, which has no wrong number", err, refused.Field)
 	}

@@ -48,7 +48,6 @@ func (f *Fleet) Order(nowMicro int64, o Order) (stands uint64, isNew bool) {
 	o.ForMicro = min(max(o.ForMicro, 0), longestOrder)
 	f.order = standing{o, nowMicro}
 	if o.Reset && f.epoch != noEpoch {
-		f.base = 0
 		f.turn(domain.StateClosed, nowMicro, 0)
 	}
 	f.log(Record{AtMicro: nowMicro, Kind: RecordOrder, Epoch: f.epoch, State: f.state, Order: o})

@@ -23,6 +23,7 @@ func table() []mutant {
 		takeBugs(), bandScriptBugs(), leaseScriptBugs(), queueScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(),
 		queueBugs(), permitBugs(), roomBugs(), budgetBugs(), shareBugs(),
 		stepBugs(), quickBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
+		orderScriptBugs(), orderRuleBugs(), overrideBugs(), askedBugs(), rampBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(), breakerKeyBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
 		retryBugs(), walkBugs(), leakBugs(),
@@ -248,7 +249,8 @@ func stepBugs() []mutant {
 		{"script: a step too late is done all the same", breakScript, `not_after > 0 and now > not_after`, `false`, by},
 		{"script: a report of an earlier epoch counts", breakScript, `if f.e ~= known or f.s ~= 0 then`, `if f.s ~= 0 then`, by},
 		{"script: an older report replaces a newer one", breakScript, `if vote and seq >= tonumber(token) then`, `if false then`, by},
-		{"script: a replica's votes add up", breakScript, `  tell(bad, weight, -1)`, ``, by},
+		{"script: a replica's votes add up", breakScript, `  tell(was, weight, -1)
+`, ``, by},
 		{"script: the sweep counts the caller's vote twice", breakScript, `if replica and replica ~= me then`, `if replica then`, by},
 		{
 			"script: votes count when their evidence is old", breakScript,
@@ -296,7 +298,7 @@ func fleetLayerBugs() []mutant {
 		{"half-open admits more than Probes", probes, ` || int64(len(f.leases)) >= f.rules.Probes`, ``, by},
 		{"a probe lease never expires", probes, `if nowMicro-l.atMicro < l.forMicro {`, `if true {`, by},
 		{"a settled probe lease is forgotten", probes, `f.leases = append(f.leases[:i], f.leases[i+1:]...)`, `_ = i`, by},
-		{"the next opening is no longer than the last", probes, `f.rules.recovery(f.growth)`, `f.rules.recovery(0)`, by},
+		{"the next opening is no longer than the last", probes, `f.recovery(nowMicro, f.growth)`, `f.recovery(nowMicro, 0)`, by},
 		{"who asks as a lease ends is not counted", probes, `f.mark(a.Replica, askedOnly) //`, `_ = askedOnly //`, by},
 		{"half-open waits forever for replicas without calls", probes, `if since >= f.rules.probeWait() {`, `if false {`, by},
 	}
@@ -474,7 +476,7 @@ func sharedBreakerBugs() []mutant {
 		ctx, cancel := context.WithTimeout(ctx, timeout)`, by,
 		},
 		{"the lease of a caller who left is forgotten", probe, `b.replica.spawn(func(context.Context) { b.giveBack(grants) })`, ``, by},
-		{"a probe's result is not sent", "fleet/permit.go", `b.settleProbe(now, *probe, o)`, ``, by},
+		{"a probe's result is not sent", "fleet/permit.go", `b.settleProbe(now, *probe, o, wait)`, ``, by},
 		{"a replica that closes leaves its vote", "fleet/replica.go", `r.withdraw(ctx)`, ``, by},
 		{
 			"a report that was lost is not sent again", "fleet/pulse.go",

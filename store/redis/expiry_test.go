@@ -293,6 +293,12 @@ func TestCase05EvictedBucketsAreFull(t *testing.T) {
 	})
 }
 
+// order gives an order.
+func (f *fixture) order(lasting time.Duration) {
+	f.t.Helper()
+	must(f.t, orderWith(f.t.Context(), f.Store, lasting).Err)
+}
+
 // A breaker that is not closed must not read as closed after a quiet week, nor
 // any before its end.
 func TestBreakersLiveAWeekLonger(t *testing.T) {
@@ -314,6 +320,7 @@ func TestBreakersLiveAWeekLonger(t *testing.T) {
 			{"a second report", 0, func() { f.report(policy, sick("a", 2, epoch)) }},
 			{"a late report", 0, func() { f.report(policy, sick("a", 2, epoch)) }},
 			{"a trip", time.Hour, func() { f.report(policy, sick("b", 3, epoch)) }},
+			{"an order shorter than that", time.Hour, func() { f.order(time.Millisecond) }},
 			{"a refused probe", time.Hour, func() { f.probe(policy, ask) }},
 			{"a probe", 2 * time.Hour, func() { f.move(time.Hour); f.probe(policy, ask) }},
 			{"a probe's result", 2 * time.Hour, func() { f.probe(policy, settled) }},
@@ -322,6 +329,14 @@ func TestBreakersLiveAWeekLonger(t *testing.T) {
 				f.probe(policy, ask)
 			}},
 			{"a loss", 0, func() { f.report(policy, sick("a", 9, epoch+uint64(2*time.Hour.Microseconds()))) }},
+			{"an order", 3 * time.Hour, func() { f.order(3 * time.Hour) }},
+			{"a report beside an order", 2 * time.Hour, func() { f.move(time.Hour); f.report(policy, sick("a", 10, 1)) }},
+			{"a loss beside an order", 2 * time.Hour, func() { f.report(policy, sick("a", 11, epoch+uint64(4*time.Hour.Microseconds()))) }},
+			{"poison beside an order", 2 * time.Hour, func() {
+				must(t, client.HSet(t.Context(), f.breakerKey(), "e", "poison").Err())
+				f.report(policy, sick("a", 12, 1))
+				f.probe(policy, breaker.ProbeAsk{Replica: "a", Token: 1})
+			}},
 		} {
 			life, late := f.life(f.breakerKey(), way.write)
 			if life+late < week+way.lasts+time.Second-time.Millisecond {

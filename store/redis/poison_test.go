@@ -222,6 +222,7 @@ func TestNewerSchema(t *testing.T) {
 				"report": f.report(domain.CircuitBreaker{}, sick("a", 1, 0)).Err,
 				"probe":  f.probe(domain.CircuitBreaker{}, breaker.ProbeAsk{Replica: "a", Known: 5, Token: 1}).View.Err,
 				"read":   f.read().Err,
+				"order":  orderWith(t.Context(), f.Store, time.Second).Err,
 			} {
 				if said := storeError(t, err); !said.Entity || said.Config || !errors.Is(err, ErrNewer) {
 					t.Errorf("%s: %+v; want ErrNewer, about this entity", op, said)

@@ -23,10 +23,10 @@ import (
 // callers have had another answer meanwhile.
 func TestLateCallsAreNotExecuted(t *testing.T) {
 	t.Parallel()
-	const calls = 6
+	const calls = 5
 	server := redisserver.ForTest(t)
 	client, direct := connect(t, server.Addr()), connect(t, server.Addr())
-	warm(t, client, 3*calls)
+	warm(t, client, 4*calls)
 	s := New(client, newFleet(), Options{})
 	rule := ruleOf(t, 1, 100)
 	rules := rulesOf(t, domain.CircuitBreaker{Sharing: domain.ShareAny})
@@ -37,6 +37,8 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 		t.Fatalf("%+v, %+v", got, view[0])
 	}
 	must(t, holdWith(t.Context(), s, 0).Err)
+	ordered := orderWith(t.Context(), s, time.Second)
+	must(t, ordered.Err)
 
 	must(t, server.Pause())
 	report[0].Evidence = sick("a", 2, view[0].Epoch)
@@ -60,6 +62,11 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 			if got := holdWith(ctx, s, 1); !errors.Is(storeError(t, got.Err), context.DeadlineExceeded) {
 				t.Errorf("Hold = %+v; want its deadline", got)
 			}
+			ctx, cancel = context.WithTimeout(t.Context(), 50*time.Millisecond)
+			defer cancel()
+			if got := orderWith(ctx, s, time.Second); !errors.Is(storeError(t, got.Err), context.DeadlineExceeded) {
+				t.Errorf("Order = %+v; want its deadline", got)
+			}
 		})
 	}
 	all.Wait()
@@ -69,9 +76,9 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 	must(t, server.Resume())
 
 	// The scripts run, and say that it is too late: else this shows nothing.
-	for deadline := time.Now().Add(10 * time.Second); executions(t, direct) < 3+3*calls; {
+	for deadline := time.Now().Add(10 * time.Second); executions(t, direct) < 4+4*calls; {
 		if time.Now().After(deadline) {
-			t.Fatalf("%d of %d late calls have reached the server", executions(t, direct)-3, 3*calls)
+			t.Fatalf("%d of %d late calls have reached the server", executions(t, direct)-4, 4*calls)
 		}
 	}
 	after := New(direct, s.fleet, Options{})
@@ -83,9 +90,17 @@ func TestLateCallsAreNotExecuted(t *testing.T) {
 	}
 	var read [1]port.View
 	after.Stores().Views.Read(t.Context(), []port.ID{theBreaker}, read[:])
-	if read[0].Err != nil || read[0].State != domain.StateClosed {
-		t.Errorf("afterwards %+v; want no vote counted", read[0])
+	if read[0].Err != nil || read[0].State != domain.StateClosed || read[0].Order.Serial != ordered.Serial {
+		t.Errorf("afterwards %+v; want no vote counted, and the first order", read[0])
 	}
+}
+
+// orderWith gives an order that lasts so long.
+func orderWith(ctx context.Context, s *Store, lasting time.Duration) port.OrderReply {
+	var out [1]port.OrderReply
+	o := breaker.Order{Force: domain.ForceOpen, ForMicro: lasting.Microseconds(), By: "ann", Reason: "a drill"}
+	s.Stores().Operator.Order(ctx, []port.Order{{Breaker: theBreaker, Order: o}}, out[:])
+	return out[0]
 }
 
 // warm opens n connections of the pool: on a stopped server, new ones would not
@@ -117,6 +132,10 @@ func TestTooLateIsTriedAgainOnce(t *testing.T) {
 		in := []port.Report{{Breaker: theBreaker, Rules: rulesOf(t, domain.CircuitBreaker{}), Evidence: sick("a", 1, 0)}}
 		if f.Stores().Breakers.Report(ctx, in, view[:]); view[0].Err != nil || view[0].Epoch == 0 {
 			t.Errorf("Report = %+v", view[0])
+		}
+		f.move(time.Hour)
+		if got := orderWith(ctx, f.Store, time.Second); got.Err != nil || got.Serial == 0 {
+			t.Errorf("Order = %+v", got)
 		}
 	})
 }

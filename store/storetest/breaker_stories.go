@@ -349,6 +349,15 @@ func recoveryStories() []breakerStory {
 			{0, sick("a"), closed(130*second + us)},
 			{0, sick("b"), open(130*second+2*us, 30*second)},
 		})},
+		{"it closes before the dependency's time is over", "which is forgotten then", plain, then(probing(), []breakerStep{
+			{0, settles("a", 1, domain.Failure).asking(200 * second), halfOpen(30*second, 0)},
+			{0, asks("b", 2), leased(10*second, 30*second, 10*second)},
+			{0, settles("b", 2, domain.Success), halfOpen(30*second, 0)},
+			{0, asks("b", 3), leased(10*second, 30*second, 10*second)},
+			{0, settles("b", 3, domain.Success), closed(30*second + us)},
+			{0, sick("a"), closed(30*second + us)},
+			{0, sick("b"), open(30*second+2*us, 30*second)},
+		})},
 		{"two replicas that saw failure reopen it", "for twice as long", plain, then(probing(), []breakerStep{
 			{0, settles("a", 1, domain.Failure), halfOpen(30*second, 0)},
 			{0, asks("b", 2), leased(10*second, 30*second, 10*second)},

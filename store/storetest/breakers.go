@@ -180,6 +180,7 @@ func TestBreakers(t *testing.T, newStore Maker) {
 	t.Run("breakers are apart", func(t *testing.T) { testBreakersApart(t, newStore) })
 	t.Run("a context that is done tells nothing", func(t *testing.T) { testBreakerDone(t, newStore) })
 	t.Run("watchers see transitions in order (case 58)", func(t *testing.T) { testWatch(t, newStore) })
+	t.Run("watchers see ramps", func(t *testing.T) { testWatchRamp(t, newStore) })
 }
 
 // A breakerRun plays a story on one store.
@@ -399,86 +400,4 @@ func testBreakerDone(t *testing.T, newStore Maker) {
 	if got := readOne(t, store, id); got != (port.View{}) {
 		t.Errorf("afterwards: %+v; want a breaker that is not there", got)
 	}
-}
-
-// eventually bounds the wait for what happens in the background.
-const eventually = 10 * time.Second
-
-// testWatch follows a breaker through all its transitions.
-func testWatch(t *testing.T, newStore Maker) {
-	t.Helper()
-	clock := newClock()
-	store := newStore(t, clock.now)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	type push struct {
-		id   port.ID
-		view port.View
-	}
-	pushes, ended := make(chan push, 1024), make(chan error, 1)
-	go func() {
-		ended <- store.Views.Watch(ctx, func(id port.ID, v port.View) { pushes <- push{id, v} })
-	}()
-	awaitWatcher(t, store, func(patience <-chan time.Time) bool {
-		select {
-		case <-pushes:
-			return true
-		case <-patience:
-			return false
-		}
-	})
-
-	run := breakerRun{t: t, store: store, clock: clock, id: port.ID{Name: "watched"}}
-	run.play(then(probing(), []breakerStep{
-		{0, asks("b", 2), halfOpen(30*time.Second, 10*time.Second)},
-		{0, settles("a", 1, domain.Success), halfOpen(30*time.Second, 0)},
-		{0, asks("b", 2), leased(10*time.Second, 30*time.Second, 10*time.Second)},
-		{time.Second, settles("b", 2, domain.Success), closed(31 * time.Second)},
-		{0, reads().knowing(time.Minute), closed(31 * time.Second)},
-		{0, asks("b", 3).knowing(time.Minute), fresh(time.Minute + us)},
-	}), "the story that is watched")
-	for _, want := range []port.View{
-		open(us, 30*time.Second).View,
-		halfOpen(30*time.Second, 10*time.Second).View,
-		halfOpen(30*time.Second, 0).View, // a's lease is free, for which b waits
-		closed(31 * time.Second).View,
-		fresh(time.Minute + us).View,
-	} {
-		for got := (push{}); got.id != run.id; {
-			select {
-			case got = <-pushes:
-			case err := <-ended:
-				t.Fatalf("Watch ended: %v", err)
-			case <-time.After(eventually):
-				t.Fatalf("nothing was pushed; want %+v", want)
-			}
-			if got.id == run.id && got.view != want {
-				t.Fatalf("pushed %+v; want %+v", got.view, want)
-			}
-		}
-	}
-
-	cancel()
-	select {
-	case err := <-ended:
-		if !errors.Is(err, context.Canceled) {
-			t.Errorf("Watch = %v; want the context's cause", err)
-		}
-	case <-time.After(eventually):
-		t.Error("Watch does not end with its context")
-	}
-}
-
-// awaitWatcher makes transitions of another breaker until one is pushed: when a
-// watcher listens is not told otherwise.
-func awaitWatcher(t *testing.T, store port.Stores, pushed func(patience <-chan time.Time) bool) {
-	t.Helper()
-	other := breakerRun{t: t, store: store, id: port.ID{Name: "other"}}
-	for known := time.Duration(0); known < eventually; known += time.Millisecond {
-		other.do(asks("a", 1).knowing(known))
-		if pushed(time.After(time.Millisecond)) {
-			return
-		}
-	}
-	t.Fatal("no push has come")
 }

@@ -25,6 +25,9 @@ func TestOperators(t *testing.T, newStore Maker) {
 	t.Run("all of a breaker, half-open", func(t *testing.T) { testExplainHalfOpen(t, newStore) })
 	t.Run("what happened, the newest first", func(t *testing.T) { testRecords(t, newStore) })
 	t.Run("records are bounded", func(t *testing.T) { testRecordsBounded(t, newStore) })
+	t.Run("a reset leaves nothing behind", func(t *testing.T) { testExplainReset(t, newStore) })
+	t.Run("records of orders are bounded", func(t *testing.T) { testOrdersBounded(t, newStore) })
+	t.Run("watchers see orders", func(t *testing.T) { testWatchOrders(t, newStore) })
 	t.Run("the breakers that there are", func(t *testing.T) { testList(t, newStore) })
 	t.Run("a context that is done orders nothing", func(t *testing.T) { testOrderDone(t, newStore) })
 }
@@ -271,6 +274,48 @@ func testRecordsBounded(t *testing.T, newStore Maker) {
 	got := run.records()
 	if len(got) != breaker.RecordsKept || got[0].Bad {
 		t.Errorf("%d records are kept, the newest %+v; want the last %d", len(got), got[0], breaker.RecordsKept)
+	}
+}
+
+func testOrdersBounded(t *testing.T, newStore Maker) {
+	t.Helper()
+	run := newRun(t, newStore)
+	for range breaker.RecordsKept + 5 {
+		run.do(gives(forceOpen()))
+	}
+	if got := run.records(); len(got) != breaker.RecordsKept || got[0].Order.Serial != epochAt((breaker.RecordsKept+4)*us) {
+		t.Errorf("%d records are kept; want the last %d", len(got), breaker.RecordsKept)
+	}
+}
+
+// testExplainReset: neither votes nor growth outlive a reset; that others bring other
+// rules does.
+func testExplainReset(t *testing.T, newStore Maker) {
+	t.Helper()
+	run := newRun(t, newStore)
+	run.play(then(probing(), []breakerStep{
+		{0, settles("a", 1, domain.Failure), halfOpen(30*time.Second, 0)},
+		{8 * time.Second, asks("a", 2), open(38*time.Second, time.Minute)},
+		{0, asks("b", 3).under(domain.CircuitBreaker{Quorum: 0.4}), foreignTo(open(38*time.Second, time.Minute))},
+	}), "")
+	if got := run.explained(); got.Growth != 1 || !got.Disputed {
+		t.Errorf("before: %+v; want one reopening, and other rules brought", got)
+	}
+	over := breaker.Order{Reset: true, By: "bob"}
+	run.play([]breakerStep{{0, gives(over), under(38*time.Second, nothing())}}, "")
+	checkSnapshot(t, run.explained(), breaker.Snapshot{
+		View: breaker.View{Epoch: epochAt(38*time.Second + us), Order: seen(over, 38*time.Second, 0, nothing()).View.Order}, Rules: defaultRules(t), Disputed: true,
+	})
+	run.play([]breakerStep{
+		{0, reads(), seen(over, 38*time.Second, 0, closed(38*time.Second+us))},
+		{0, sick("a"), under(38*time.Second, closed(38*time.Second+us))},
+	}, "")
+	if got := run.explained(); len(got.Votes) != 1 || got.Bad != 1 {
+		t.Errorf("before: %+v; want a vote", got)
+	}
+	run.play([]breakerStep{{0, gives(over), under(38*time.Second+us, nothing())}}, "")
+	if got := run.explained(); len(got.Votes) > 0 || got.Bad > 0 {
+		t.Errorf("a vote outlived a reset: %+v", got)
 	}
 }
 
