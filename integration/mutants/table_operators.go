@@ -43,7 +43,7 @@ func orderScriptBugs() []mutant {
 		{"script: healing loses the order", breakScript, `r, f, leases, again = mine, nil, {}, true`, `r, f, leases, again, order = mine, nil, {}, true, nil`, by},
 		{"script: a clock that steps back makes an order last", breakScript, `    order[3] = math.min(order[3], now)
 `, ``, by},
-		{"script: the key goes before an order has ended", breakScript, `lasts = math.max(lasts, order[4] - math.max(now - order[3], 0))`, `lasts = lasts + 0`, by},
+		{"script: the key goes before an order has ended", breakScript, `return order and math.max(lasts, order[4] - math.max(now - order[3], 0)) or lasts`, `return lasts`, by},
 		{"script: each report is recorded as a vote", breakScript, `if bad ~= was then`, `if true then`, by},
 		{"script: records are not bounded", breakScript, `'MAXLEN', RECORDS, `, ``, by},
 		{"script: a trip is recorded before the vote that tripped", breakScript, `for i = 1, #records do`, `for i = #records, 1, -1 do`, by},
@@ -114,7 +114,10 @@ func overrideBugs() []mutant {
 	case domain.ForceOpen, domain.ForceClosed:`, `	case domain.ForceDisabled, domain.ForceOpen, domain.ForceClosed:`, by},
 		{"metrics only refuses", overrides, `if b.forced(now) == domain.ForceMetricsOnly {`, `if b.forced(now) == domain.ForceClosed {`, by},
 		{"what is brought lasts as long as at first", overrides, `max(held.until-now, 0).Microseconds()`, `held.until.Microseconds()`, by},
-		{"an order that could not be brought is not brought again", overrides, `b.fleet.order.bring = err != nil`, `b.fleet.order.bring = false`, by},
+		{"an order that could not be brought is not brought again", overrides, `	case reply.Err != nil:
+`, `	case reply.Err != nil:
+		b.fleet.order.bring = false
+`, by},
 		{"an order that cannot be is brought for ever", overrides, `b.fleet.order = heldOrder{}`, `_ = heldOrder{}`, by},
 		{"an order waits for the next refresh", pulse, `if !report && !refresh && !b.fleet.order.behind() {`, `if !report && !refresh {`, by},
 		{"the idle do not hear of an order", pulse, `if !report && !b.fleet.order.behind() && now`, `if !report && now`, by},
@@ -132,11 +135,11 @@ func askedBugs() []mutant {
 	return []mutant{
 		{"script: what the dependency asks for is ignored", breakScript, `math.min(math.max(d, f.a - now), r.longest)`, `math.min(d, r.longest)`, script},
 		{"script: the dependency may ask for any time", breakScript, `math.min(math.max(d, f.a - now), r.longest)`, `math.max(d, f.a - now)`, script},
-		{"script: what it asked for is kept after closing", breakScript, `  begin(epoch)
-  f.y`, `  local a = f.a
-  begin(epoch)
-  f.a = a
-  f.y`, script},
+		{"script: what it asked for is kept after closing", breakScript, `    begin(epoch)
+    f.y`, `    local a = f.a
+    begin(epoch)
+    f.a = a
+    f.y`, script},
 
 		{"what the dependency asks for is ignored", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `f.rules.recovery(growth) + 0*nowMicro`, rules},
 		{"the dependency may ask for any time", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `max(f.rules.recovery(growth), f.aloneUntil-nowMicro)`, rules},
@@ -163,14 +166,14 @@ func rampBugs() []mutant {
 	return []mutant{
 		{"script: a ramp is of the calls of the sick", breakScript, `counted = counted + calls_of(all[i + 1])`, `counted = counted + bad * calls_of(all[i + 1])`, script},
 		{"script: a second trip in a ramp is of its few calls", breakScript, `f.b = ramp_rest() > 0 and math.max(base, f.b) or base`, `f.b = base`, script},
-		{"script: a ramp does not end", breakScript, `  if f.s ~= 0 or f.b == 0 then
-    return 0
-  end
-  return math.max(f.l - (now - f.t), 0)`, `  if f.s ~= 0 or f.b == 0 then
-    return 0
-  end
+		{"script: a ramp does not end", breakScript, `    if f.s ~= 0 or f.b == 0 then
+      return 0
+    end
+    return math.max(f.l - (now - f.t), 0)`, `    if f.s ~= 0 or f.b == 0 then
+      return 0
+    end
   return f.l`, script},
-		{"script: a push tells of no ramp", breakScript, `lasts(), f.y, serial(), base()))`, `lasts(), f.y, serial(), 0))`, script},
+		{"script: a push tells of no ramp", breakScript, `f.y, serial(), base())`, `f.y, serial(), 0)`, script},
 
 		{"a ramp is of the calls of the sick", fleetRules, `		sum += min(v.calls, callsCounted)
 `, `		if v.bad {
