@@ -14,7 +14,7 @@ import (
 )
 
 // An operator stops a whole fleet's calls for a while, says why, and thinks better of it.
-// The command does the same: holdfast override payments open --for 10m --reason …
+// The command does the same: holdfast override payments open --for 10m --reason why.
 func Example_override() {
 	stores := memory.New(memory.Options{}).Stores()
 	orch, err := orchestrator.New(stores, orchestrator.Config{})

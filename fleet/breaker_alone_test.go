@@ -22,7 +22,7 @@ func (n *node) fails(o domain.Outcome, wait time.Duration) {
 // TestCase26LeftAlone: what the dependency asks a call for holds in the replica's layer
 // and in the fleet's; of a call that did not fail, it says nothing.
 func TestCase26LeftAlone(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, w *world) {
+	inEachWorld(t, func(_ *testing.T, w *world) {
 		nodes := w.nodes(2, domain.CircuitBreaker{})
 		meet(nodes...)
 		nodes[0].fails(domain.Success, 4*time.Minute)

@@ -40,10 +40,16 @@ func orderScriptBugs() []mutant {
 		},
 		{"script: a loss loses the order", breakScript, `    begin(math.max(now, known + 1))`, `    order = nil
     begin(math.max(now, known + 1))`, by},
-		{"script: healing loses the order", breakScript, `r, f, leases, again = mine, nil, {}, true`, `r, f, leases, again, order = mine, nil, {}, true, nil`, by},
+		{
+			"script: healing loses the order", breakScript,
+			`r, f, leases, again = mine, nil, {}, true`, `r, f, leases, again, order = mine, nil, {}, true, nil`, by,
+		},
 		{"script: a clock that steps back makes an order last", breakScript, `    order[3] = math.min(order[3], now)
 `, ``, by},
-		{"script: the key goes before an order has ended", breakScript, `return order and math.max(lasts, order[4] - math.max(now - order[3], 0)) or lasts`, `return lasts`, by},
+		{
+			"script: the key goes before an order has ended", breakScript,
+			`return order and math.max(lasts, order[4] - math.max(now - order[3], 0)) or lasts`, `return lasts`, by,
+		},
 		{"script: each report is recorded as a vote", breakScript, `if bad ~= was then`, `if true then`, by},
 		{"script: records are not bounded", breakScript, `'MAXLEN', RECORDS, `, ``, by},
 		{"script: a trip is recorded before the vote that tripped", breakScript, `for i = 1, #records do`, `for i = #records, 1, -1 do`, by},
@@ -71,7 +77,10 @@ func orderRuleBugs() []mutant {
 		{"records come oldest first", "domain/breaker/record.go", `all[len(all)-1-i] = r`, `all[i] = r`, by},
 		{"a clone shares its records", fleetRules, `	c.records = slices.Clone(f.records)
 `, ``, by},
-		{"an order is not pushed", "store/memory/operator.go", `port.View{Order: breaker.Order{Serial: serial}}, isNew)`, `port.View{Order: breaker.Order{Serial: serial}}, false && isNew)`, by},
+		{
+			"an order is not pushed", "store/memory/operator.go",
+			`port.View{Order: breaker.Order{Serial: serial}}, isNew)`, `port.View{Order: breaker.Order{Serial: serial}}, false && isNew)`, by,
+		},
 		{"an order that was too late is not given again", "store/redis/operator.go", `len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`, []string{"./store/redis"}},
 	}
 }
@@ -84,7 +93,10 @@ func overrideBugs() []mutant {
 		{"what the store lost is not brought again", overrides, `		held.bring = true
 `, `		held.bring = false
 `, by},
-		{"that an override was ended is not brought", overrides, `case serial < held.serial && !held.bring`, `case serial < held.serial && held.force != domain.ForceNone && !held.bring`, by},
+		{
+			"that an override was ended is not brought", overrides,
+			`case serial < held.serial && !held.bring`, `case serial < held.serial && held.force != domain.ForceNone && !held.bring`, by,
+		},
 		{"a stale read clears what was heard", overrides, `held.heard > held.asked {`, `false && held.heard > held.asked {`, by},
 		{"what was heard and is lost is read for ever", overrides, `		held.heard = found
 `, `		_ = found
@@ -107,9 +119,15 @@ func overrideBugs() []mutant {
 		}
 		held := b.fleet.order
 `, by},
-		{"forced closed does not count", overrides, `p = newPermit(b, breaker.ClosedTicket(b.local.Epoch())) // to be counted`, `_ = newPermit`, by},
+		{
+			"forced closed does not count", overrides,
+			`p = newPermit(b, breaker.ClosedTicket(b.local.Epoch())) // to be counted`, `_ = newPermit`, by,
+		},
 		{"forced closed trips", overrides, `		b.local.Note(now, t, o, took)`, `		b.local.Settle(now, t, o, took)`, by},
-		{"forced closed votes", overrides, `return force != domain.ForceNone && force != domain.ForceMetricsOnly`, `return false && force != 0`, by},
+		{
+			"forced closed votes", overrides,
+			`return force != domain.ForceNone && force != domain.ForceMetricsOnly`, `return false && force != 0`, by,
+		},
 		{"disabled counts what began before", overrides, `	case domain.ForceDisabled:
 	case domain.ForceOpen, domain.ForceClosed:`, `	case domain.ForceDisabled, domain.ForceOpen, domain.ForceClosed:`, by},
 		{"metrics only refuses", overrides, `if b.forced(now) == domain.ForceMetricsOnly {`, `if b.forced(now) == domain.ForceClosed {`, by},
@@ -119,7 +137,10 @@ func overrideBugs() []mutant {
 		b.fleet.order.bring = false
 `, by},
 		{"an order that cannot be is brought for ever", overrides, `b.fleet.order = heldOrder{}`, `_ = heldOrder{}`, by},
-		{"an order waits for the next refresh", pulse, `if !report && !refresh && !b.fleet.order.behind() {`, `if !report && !refresh {`, by},
+		{
+			"an order waits for the next refresh", pulse,
+			`if !report && !refresh && !b.fleet.order.behind() {`, `if !report && !refresh {`, by,
+		},
 		{"the idle do not hear of an order", pulse, `if !report && !b.fleet.order.behind() && now`, `if !report && now`, by},
 		{"a word about an order alone is taken for a loss", "fleet/view.go", `		return // it was about an order alone
 `, `		_ = v
@@ -133,17 +154,33 @@ func askedBugs() []mutant {
 	script, rules := []string{"./store/redis"}, []string{"./domain/breaker", "./store/memory"}
 	by := []string{"./fleet"}
 	return []mutant{
-		{"script: what the dependency asks for is ignored", breakScript, `math.min(math.max(d, f.a - now), r.longest)`, `math.min(d, r.longest)`, script},
-		{"script: the dependency may ask for any time", breakScript, `math.min(math.max(d, f.a - now), r.longest)`, `math.max(d, f.a - now)`, script},
+		{
+			"script: what the dependency asks for is ignored", breakScript,
+			`math.min(math.max(d, f.a - now), r.longest)`, `math.min(d, r.longest)`, script,
+		},
+		{
+			"script: the dependency may ask for any time", breakScript,
+			`math.min(math.max(d, f.a - now), r.longest)`, `math.max(d, f.a - now)`, script,
+		},
 		{"script: what it asked for is kept after closing", breakScript, `    begin(epoch)
     f.y`, `    local a = f.a
     begin(epoch)
     f.a = a
     f.y`, script},
 
-		{"what the dependency asks for is ignored", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `f.rules.recovery(growth) + 0*nowMicro`, rules},
-		{"the dependency may ask for any time", fleetRules, `min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `max(f.rules.recovery(growth), f.aloneUntil-nowMicro)`, rules},
-		{"what it asked for is kept after closing", fleetRules, `growth: f.growth, base: f.base,`, `growth: f.growth, base: f.base, aloneUntil: f.aloneUntil,`, rules},
+		{
+			"what the dependency asks for is ignored", fleetRules,
+			`min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `f.rules.recovery(growth) + 0*nowMicro`, rules,
+		},
+		{
+			"the dependency may ask for any time", fleetRules,
+			`min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`,
+			`max(f.rules.recovery(growth), f.aloneUntil-nowMicro)`, rules,
+		},
+		{
+			"what it asked for is kept after closing", fleetRules,
+			`growth: f.growth, base: f.base,`, `growth: f.growth, base: f.base, aloneUntil: f.aloneUntil,`, rules,
+		},
 
 		{"shared layers are staggered, those alone are not", "fleet/breaker.go", `	if b.pulse == nil {
 		b.local`, `	if b.pulse != nil {
@@ -164,8 +201,14 @@ func rampBugs() []mutant {
 	script, rules := []string{"./store/redis"}, []string{"./domain/breaker", "./store/memory"}
 	by := []string{"./fleet"}
 	return []mutant{
-		{"script: a ramp is of the calls of the sick", breakScript, `counted = counted + calls_of(all[i + 1])`, `counted = counted + bad * calls_of(all[i + 1])`, script},
-		{"script: a second trip in a ramp is of its few calls", breakScript, `f.b = ramp_rest() > 0 and math.max(base, f.b) or base`, `f.b = base`, script},
+		{
+			"script: a ramp is of the calls of the sick", breakScript,
+			`counted = counted + calls_of(all[i + 1])`, `counted = counted + bad * calls_of(all[i + 1])`, script,
+		},
+		{
+			"script: a second trip in a ramp is of its few calls", breakScript,
+			`f.b = ramp_rest() > 0 and math.max(base, f.b) or base`, `f.b = base`, script,
+		},
 		{"script: a ramp does not end", breakScript, `    if f.s ~= 0 or f.b == 0 then
       return 0
     end
@@ -194,9 +237,18 @@ func rampBugs() []mutant {
 		{"the known end of a ramp moves on", rampUse, `r.until = min(r.until, until)`, `r.until = until`, by},
 		{"a late view begins a ramp again", rampUse, `case r.base == 0 && r.epoch != v.Epoch:`, `case r.base == 0:`, by},
 		{"who hears late of a ramp begins at its foot", rampUse, `max(whole, v.For)`, `v.For`, by},
-		{"a ramp admits less than it takes to probe", rampUse, `max(up.base*rampSteps[r.step]/100, int64(b.policy.Probes))`, `max(up.base*rampSteps[r.step]/100, 1)`, by},
-		{"each replica has a ramp of its own", rampUse, `l.AllowWithin(ctx, b.id.Name, 1, budget)`, `l.AllowWithin(ctx, b.replica.incarnation, 1, budget)`, by},
-		{"a ramp holds up what an operator lets pass", rampUse, `climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly`, `climbing = force != domain.ForceOpen`, by},
+		{
+			"a ramp admits less than it takes to probe", rampUse,
+			`max(up.base*rampSteps[r.step]/100, int64(b.policy.Probes))`, `max(up.base*rampSteps[r.step]/100, 1)`, by,
+		},
+		{
+			"each replica has a ramp of its own", rampUse,
+			`l.AllowWithin(ctx, b.id.Name, 1, budget)`, `l.AllowWithin(ctx, b.replica.incarnation, 1, budget)`, by,
+		},
+		{
+			"a ramp holds up what an operator lets pass", rampUse,
+			`climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly`, `climbing = force != domain.ForceOpen`, by,
+		},
 		{"a ramp outlives its epoch", "fleet/view.go", `		b.fleet.ramp = ramp{}
 `, ``, by},
 	}
