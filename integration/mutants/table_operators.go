@@ -52,7 +52,10 @@ func orderScriptBugs() []mutant {
 		},
 		{"script: each report is recorded as a vote", breakScript, `if bad ~= was then`, `if true then`, by},
 		{"script: records are not bounded", breakScript, `'MAXLEN', RECORDS, `, ``, by},
-		{"script: a trip is recorded before the vote that tripped", breakScript, `for i = 1, #records do`, `for i = #records, 1, -1 do`, by},
+		{
+			"script: a trip is recorded before the vote that tripped", breakScript,
+			`for i = 1, #records do`, `for i = #records, 1, -1 do`, by,
+		},
 	}
 }
 
@@ -79,7 +82,8 @@ func orderRuleBugs() []mutant {
 `, ``, by},
 		{
 			"an order is not pushed", "store/memory/operator.go",
-			`port.View{Order: breaker.Order{Serial: serial}}, isNew)`, `port.View{Order: breaker.Order{Serial: serial}}, false && isNew)`, by,
+			`port.View{Order: breaker.Order{Serial: serial}}, isNew)`,
+			`port.View{Order: breaker.Order{Serial: serial}}, false && isNew)`, by,
 		},
 		{"an order that was too late is not given again", "store/redis/operator.go", `len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`, []string{"./store/redis"}},
 	}
@@ -95,7 +99,8 @@ func overrideBugs() []mutant {
 `, by},
 		{
 			"that an override was ended is not brought", overrides,
-			`case serial < held.serial && !held.bring`, `case serial < held.serial && held.force != domain.ForceNone && !held.bring`, by,
+			`case serial < held.serial && !held.bring`,
+			`case serial < held.serial && held.force != domain.ForceNone && !held.bring`, by,
 		},
 		{"a stale read clears what was heard", overrides, `held.heard > held.asked {`, `false && held.heard > held.asked {`, by},
 		{"what was heard and is lost is read for ever", overrides, `		held.heard = found
@@ -130,8 +135,14 @@ func overrideBugs() []mutant {
 		},
 		{"disabled counts what began before", overrides, `	case domain.ForceDisabled:
 	case domain.ForceOpen, domain.ForceClosed:`, `	case domain.ForceDisabled, domain.ForceOpen, domain.ForceClosed:`, by},
-		{"metrics only refuses", overrides, `if b.forced(now) == domain.ForceMetricsOnly {`, `if b.forced(now) == domain.ForceClosed {`, by},
-		{"what is brought lasts as long as at first", overrides, `max(held.until-now, 0).Microseconds()`, `held.until.Microseconds()`, by},
+		{
+			"metrics only refuses", overrides,
+			`if b.forced(now) == domain.ForceMetricsOnly {`, `if b.forced(now) == domain.ForceClosed {`, by,
+		},
+		{
+			"what is brought lasts as long as at first", overrides,
+			`max(held.until-now, 0).Microseconds()`, `held.until.Microseconds()`, by,
+		},
 		{"an order that could not be brought is not brought again", overrides, `	case reply.Err != nil:
 `, `	case reply.Err != nil:
 		b.fleet.order.bring = false
@@ -170,7 +181,8 @@ func askedBugs() []mutant {
 
 		{
 			"what the dependency asks for is ignored", fleetRules,
-			`min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`, `f.rules.recovery(growth) + 0*nowMicro`, rules,
+			`min(max(f.rules.recovery(growth), f.aloneUntil-nowMicro), f.rules.MaxRecoveryMicro)`,
+			`f.rules.recovery(growth) + 0*nowMicro`, rules,
 		},
 		{
 			"the dependency may ask for any time", fleetRules,
@@ -247,7 +259,8 @@ func rampBugs() []mutant {
 		},
 		{
 			"a ramp holds up what an operator lets pass", rampUse,
-			`climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly`, `climbing = force != domain.ForceOpen`, by,
+			`climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly`,
+			`climbing = force != domain.ForceOpen`, by,
 		},
 		{"a ramp outlives its epoch", "fleet/view.go", `		b.fleet.ramp = ramp{}
 `, ``, by},
