@@ -85,7 +85,10 @@ func orderRuleBugs() []mutant {
 			`port.View{Order: breaker.Order{Serial: serial}}, isNew)`,
 			`port.View{Order: breaker.Order{Serial: serial}}, false && isNew)`, by,
 		},
-		{"an order that was too late is not given again", "store/redis/operator.go", `len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`, []string{"./store/redis"}},
+		{
+			"an order that was too late is not given again", "store/redis/operator.go",
+			`len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`, []string{"./store/redis"},
+		},
 	}
 }
 
