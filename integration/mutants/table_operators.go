@@ -87,7 +87,8 @@ func orderRuleBugs() []mutant {
 		},
 		{
 			"an order that was too late is not given again", "store/redis/operator.go",
-			`len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`, []string{"./store/redis"},
+			`len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`,
+			[]string{"./store/redis"},
 		},
 	}
 }
