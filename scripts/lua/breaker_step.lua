@@ -112,7 +112,7 @@ local function quick()
   if h[13] then
     local at
     serial, at, lasts = string.match(h[13], '^(%d+):%d:[01]:(%d+):(%d+)$')
-    if not serial or #serial > 15 or #at > 16 or #lasts > 15 or tonumber(at) > now then
+    if not serial or #serial > 16 or #at > 16 or #lasts > 15 or tonumber(at) > now then
       return nil
     end
     serial, lasts = tonumber(serial), math.max(tonumber(lasts) - (now - tonumber(at)), 0)
