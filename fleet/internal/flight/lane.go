@@ -151,13 +151,15 @@ func (l *Lane[K, Q, A]) endQueue(err error) {
 	l.first, l.last = nil, nil
 }
 
-// takeOff takes the next flight into the air, if there is one.
+// takeOff takes the next flight into the air, if there is one. What the pilot came for may
+// have ended, and somebody flies alone by now: when that has landed, the lane is listed
+// again, so that there are never two in the air.
 func (l *Lane[K, Q, A]) takeOff() (*Flight[K, Q, A], bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.listed = false
 	f := l.first
-	if f == nil {
+	if f == nil || l.flying != nil {
 		return nil, false
 	}
 	if l.first = f.behind; l.first == nil {

@@ -51,12 +51,12 @@ func (l *Lane[K, Q, A]) flyAlone(ctx context.Context, f *solo[K, Q, A]) {
 }
 
 // boardAlone takes a flight with one question into the air, if nothing else of
-// the lane waits or flies, no pilot is on the way to it, the last flight had not
-// more, and the caller has the time of a whole flight: a flight cut short by its
-// caller would look like a failure of the store. It requires that l.mu is held.
+// the lane waits or flies, the last flight had not more, and the caller has the
+// time of a whole flight: a flight cut short by its caller would look like a
+// failure of the store. It requires that l.mu is held.
 func (l *Lane[K, Q, A]) boardAlone(ask Q, atMost time.Duration) *solo[K, Q, A] {
 	c := &l.shard.config
-	if l.flying != nil || l.first != nil || l.listed || l.usual > 1 || atMost < c.Timeout || c.Life.Err() != nil || !l.shard.becomePilot() {
+	if l.flying != nil || l.first != nil || l.usual > 1 || atMost < c.Timeout || c.Life.Err() != nil || !l.shard.becomePilot() {
 		return nil
 	}
 	f := &solo[K, Q, A]{Flight: Flight[K, Q, A]{Lane: l, flown: true, deadline: c.Now().Add(c.Timeout)}}

@@ -6,10 +6,10 @@ import (
 	"time"
 )
 
-// TestNobodyFliesAloneFromALaneThatAPilotHas: a pilot has the lane, and what waited in it
-// ends before they take off. Who comes then must not fly past the pilot, or there would
-// be two in the air.
-func TestNobodyFliesAloneFromALaneThatAPilotHas(t *testing.T) {
+// TestAPilotWaitsForWhoFliesAlone: a pilot has the lane, and what waited in it ends before
+// it takes off. Who comes then flies alone; and what waits behind that takes off when it
+// has landed, not beside it.
+func TestAPilotWaitsForWhoFliesAlone(t *testing.T) {
 	s := NewShard(Config[string, int, int]{
 		Timeout: time.Minute, Now: time.Now, Life: t.Context(),
 		HandOver: func(*Flight[string, int, int], *Flight[string, int, int]) {},
@@ -17,23 +17,33 @@ func TestNobodyFliesAloneFromALaneThatAPilotHas(t *testing.T) {
 	})
 	var l Lane[string, int, int]
 	l.Init(s, "k")
-	board := func() *Flight[string, int, int] {
+	board := func() (f *Flight[string, int, int], list bool) {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		f, _, list := l.board(1)
-		if list != (l.flying == nil) {
-			t.Fatalf("listed: %t", list)
-		}
-		return f
+		f, _, list = l.board(1)
+		return f, list
 	}
-	l.expire(board()) // listed, and the pilot has it
+	f, list := board()
+	if !list {
+		t.Fatal("the lane is not listed")
+	}
+	l.expire(f) // and the pilot is on the way
 	l.mu.Lock()
 	alone := l.boardAlone(1, time.Minute)
 	l.mu.Unlock()
-	if alone != nil {
-		t.Error("a caller flies alone from a lane that a pilot has")
+	if alone == nil {
+		t.Fatal("nobody flies alone")
+	}
+	if _, list = board(); list {
+		t.Error("the lane is listed while somebody flies")
 	}
 	if f, ok := l.takeOff(); ok {
-		t.Errorf("an empty lane took off: %v", f)
+		t.Errorf("two are in the air: %v", f)
+	}
+	if again := l.land(); !again {
+		t.Error("who waits behind the landing is forgotten")
+	}
+	if _, ok := l.takeOff(); !ok {
+		t.Error("who waited does not take off")
 	}
 }
