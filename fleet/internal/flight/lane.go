@@ -159,7 +159,11 @@ func (l *Lane[K, Q, A]) takeOff() (*Flight[K, Q, A], bool) {
 	defer l.mu.Unlock()
 	l.listed = false
 	f := l.first
-	if f == nil || l.flying != nil {
+	if f == nil {
+		return nil, false
+	}
+	if l.flying != nil {
+		l.usual = 1 + f.aboard // with who flies: nobody is alone here any more
 		return nil, false
 	}
 	if l.first = f.behind; l.first == nil {
