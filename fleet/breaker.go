@@ -56,7 +56,7 @@ func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {
 	if _, taken := r.keyed[p.Name]; taken {
 		return nil, &conflictError{p.Name}
 	}
-	p = (&Breaker{replica: r}).resolve(p)
+	p = r.resolveBreaker(p)
 	rules, err := breaker.Compile(p)
 	if err != nil {
 		return nil, err
@@ -96,10 +96,10 @@ func (r *Replica) breakerLocked(id port.ID, p domain.CircuitBreaker, rules break
 	return b
 }
 
-// resolve fills in the policy's defaults.
-func (b *Breaker) resolve(p domain.CircuitBreaker) domain.CircuitBreaker {
+// resolveBreaker fills in a policy's defaults.
+func (r *Replica) resolveBreaker(p domain.CircuitBreaker) domain.CircuitBreaker {
 	if p.Version == 0 {
-		p.Version = b.replica.config.Build
+		p.Version = r.config.Build
 	}
 	return p.WithDefaults()
 }
@@ -115,16 +115,16 @@ func (b *Breaker) Policy() domain.CircuitBreaker {
 // of another length starts empty. An invalid policy, or one of another name or
 // sharing, or with keys, is refused and changes nothing.
 func (b *Breaker) Update(p domain.CircuitBreaker) error {
-	p = b.resolve(p)
+	p = b.replica.resolveBreaker(p)
 	rules, err := breaker.Compile(p)
 	if err != nil {
 		return err
 	}
+	if err := b.replica.canShare(p); err != nil {
+		return err
+	}
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if p.Ramp > 0 && b.replica.stores.Buckets == nil {
-		return &domain.PolicyError{Policy: "circuit_breaker", Field: "Ramp", Reason: "needs a store with buckets"}
-	}
 	if p.Name != b.policy.Name || p.Sharing != b.policy.Sharing || p.Keyed != b.policy.Keyed {
 		return &domain.PolicyError{
 			Policy: "circuit_breaker", Field: "Name", Reason: "and Sharing and Keyed cannot change: they say which breaker it is",
@@ -138,8 +138,8 @@ func (b *Breaker) Update(p domain.CircuitBreaker) error {
 
 // Acquire asks for one call. Its error matches exactly one of
 // [domain.ErrCircuitOpen] (a [*domain.CircuitOpenError] says whose layer refused
-// and for how long, or that an operator did), [domain.ErrClosed], or the cause of ctx. The Permit must be
-// reported once the call has ended, whatever came of it.
+// and for how long, or that an operator did), [domain.ErrClosed], or the cause of
+// ctx. The Permit must be reported once the call has ended, whatever came of it.
 func (b *Breaker) Acquire(ctx context.Context) (Permit, error) {
 	return b.AcquireWithin(ctx, nil)
 }

@@ -82,7 +82,7 @@ func newKeyedBreaker(r *Replica, p domain.CircuitBreaker) (*KeyedBreaker, error)
 }
 
 func (k *KeyedBreaker) compile(p domain.CircuitBreaker) (*keyedSettings, error) {
-	p = k.resolve(p)
+	p = k.replica.resolveBreaker(p)
 	rules, err := breaker.Compile(p)
 	if err != nil {
 		return nil, err
@@ -90,14 +90,6 @@ func (k *KeyedBreaker) compile(p domain.CircuitBreaker) (*keyedSettings, error) 
 	return &keyedSettings{
 		policy: p, rules: rules, most: breaker.NewCap(p), lately: max(idleAfter, p.Window), tick: p.Window / 8,
 	}, nil
-}
-
-// resolve fills in the policy's defaults.
-func (k *KeyedBreaker) resolve(p domain.CircuitBreaker) domain.CircuitBreaker {
-	if p.Version == 0 {
-		p.Version = k.replica.config.Build
-	}
-	return p.WithDefaults()
 }
 
 // Policy returns the policy in force here, with its defaults filled in.

@@ -110,7 +110,7 @@ func (r *Replica) Limiter(p domain.RateLimit) (*Limiter, error) {
 // Breaker makes the breaker of p's name, or finds it, with errors as Limiter's.
 func (r *Replica) Breaker(p domain.CircuitBreaker) (*Breaker, error) {
 	return part(r, r.breakers, p.Name, func() (*Breaker, error) { return newBreaker(r, p) }, func(b *Breaker) bool {
-		return b.Policy() == b.resolve(p)
+		return b.Policy() == r.resolveBreaker(p)
 	})
 }
 
@@ -118,7 +118,7 @@ func (r *Replica) Breaker(p domain.CircuitBreaker) (*Breaker, error) {
 // Limiter's. The name stands for no other breaker then.
 func (r *Replica) KeyedBreaker(p domain.CircuitBreaker) (*KeyedBreaker, error) {
 	return part(r, r.keyed, p.Name, func() (*KeyedBreaker, error) { return newKeyedBreaker(r, p) }, func(k *KeyedBreaker) bool {
-		return k.Policy() == k.resolve(p)
+		return k.Policy() == r.resolveBreaker(p)
 	})
 }
 

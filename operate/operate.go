@@ -5,6 +5,7 @@
 package operate
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -44,12 +45,9 @@ type Status struct {
 // Status reads how breakers are: those given, or else all that the store has, which
 // takes a look at every key of it. One that is not there is closed, with epoch 0.
 func (d *Desk) Status(ctx context.Context, ids ...port.ID) ([]Status, error) {
-	if len(ids) == 0 {
-		all, err := d.stores.Operator.Breakers(ctx)
-		if err != nil {
-			return nil, err
-		}
-		ids = all
+	ids, err := d.orAll(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
 	views := make([]port.View, len(ids))
 	d.stores.Views.Read(ctx, ids, views)
@@ -58,6 +56,14 @@ func (d *Desk) Status(ctx context.Context, ids ...port.ID) ([]Status, error) {
 		statuses[i] = Status{id, views[i]}
 	}
 	return statuses, nil
+}
+
+// orAll is the breakers that were named, or all that the store has where none was.
+func (d *Desk) orAll(ctx context.Context, ids []port.ID) ([]port.ID, error) {
+	if len(ids) > 0 {
+		return ids, nil
+	}
+	return d.stores.Operator.Breakers(ctx)
 }
 
 // Explain reads all that there is of one breaker.
@@ -108,12 +114,9 @@ type Event struct {
 // Events reads what happened to breakers, those given or all, the newest first. The
 // store keeps the last [breaker.RecordsKept] of each.
 func (d *Desk) Events(ctx context.Context, ids ...port.ID) ([]Event, error) {
-	if len(ids) == 0 {
-		all, err := d.stores.Operator.Breakers(ctx)
-		if err != nil {
-			return nil, err
-		}
-		ids = all
+	ids, err := d.orAll(ctx, ids)
+	if err != nil {
+		return nil, err
 	}
 	var events []Event
 	for _, id := range ids {
@@ -125,6 +128,6 @@ func (d *Desk) Events(ctx context.Context, ids ...port.ID) ([]Event, error) {
 			events = append(events, Event{id, r})
 		}
 	}
-	slices.SortStableFunc(events, func(a, b Event) int { return int(min(max(b.AtMicro-a.AtMicro, -1), 1)) })
+	slices.SortStableFunc(events, func(a, b Event) int { return cmp.Compare(b.AtMicro, a.AtMicro) })
 	return events, nil
 }

@@ -86,7 +86,7 @@ func orderRuleBugs() []mutant {
 			`port.View{Order: breaker.Order{Serial: serial}}, false && isNew)`, by,
 		},
 		{
-			"an order that was too late is not given again", "store/redis/operator.go",
+			"what was too late is not sent again", "store/redis/twice.go",
 			`len(late) > 0 && ctx.Err() == nil`, `false && len(late) > 0`,
 			[]string{"./store/redis"},
 		},

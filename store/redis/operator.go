@@ -25,20 +25,11 @@ func (s operatorStore) Order(ctx context.Context, in []port.Order, out []port.Or
 		}
 		return
 	}
-	every := make([]int, len(in))
-	for i := range every {
-		every[i] = i
-	}
-	if late := s.attempt(ctx, every, in, out); len(late) > 0 && ctx.Err() == nil {
-		s.attempt(ctx, late, in, out)
-	}
+	twice(ctx, len(in), func(which []int) (late []int) { return s.attempt(ctx, which, in, out) })
 }
 
 // attempt gives the orders of those numbers once, and returns which were too late.
 func (s operatorStore) attempt(ctx context.Context, which []int, in []port.Order, out []port.OrderReply) (late []int) {
-	if len(which) == 0 {
-		return nil
-	}
 	notAfter, calls := s.clock.notAfter(ctx), make([]call, len(which))
 	for n, i := range which {
 		key, o := s.key(kindBreaker, in[i].Breaker), in[i].Order

@@ -22,20 +22,11 @@ func (s permitStore) Hold(ctx context.Context, in []port.HoldRequest, out []port
 		}
 		return
 	}
-	every := make([]int, len(in))
-	for i := range every {
-		every[i] = i
-	}
-	if late := s.attempt(ctx, every, in, out); len(late) > 0 && ctx.Err() == nil {
-		s.attempt(ctx, late, in, out) // it was not executed, and the server's clock is known now
-	}
+	twice(ctx, len(in), func(which []int) (late []int) { return s.attempt(ctx, which, in, out) })
 }
 
 // attempt executes the requests of those numbers once, and returns which were too late.
 func (s permitStore) attempt(ctx context.Context, which []int, in []port.HoldRequest, out []port.HoldReply) (late []int) {
-	if len(which) == 0 {
-		return nil
-	}
 	notAfter, calls := s.clock.notAfter(ctx), make([]call, len(which))
 	for n, i := range which {
 		ask := in[i].Ask

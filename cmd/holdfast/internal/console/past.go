@@ -1,6 +1,7 @@
 package console
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -110,10 +111,10 @@ func watch(ctx context.Context, c *call) error {
 	}
 }
 
-// A mark is the newest record of a breaker that was seen, and those of its µs.
+// marks are the records that were seen, of each breaker, the newest first.
 type marks map[port.ID][]breaker.Record
 
-// latest marks what is old.
+// latest is what there is by now.
 func latest(ctx context.Context, c *call, ids []port.ID) (marks, error) {
 	all, err := c.desk.Events(ctx, ids...)
 	seen := make(marks)
@@ -139,7 +140,7 @@ func (c *call) news(ctx context.Context, ids []port.ID, seen marks) error {
 		}
 		seen[id] = records
 	}
-	slices.SortStableFunc(fresh, func(a, b operate.Event) int { return int(min(max(b.AtMicro-a.AtMicro, -1), 1)) })
+	slices.SortStableFunc(fresh, func(a, b operate.Event) int { return cmp.Compare(b.AtMicro, a.AtMicro) })
 	slices.Reverse(fresh)
 	for _, e := range fresh {
 		if err := c.printOne(e); err != nil {
