@@ -84,7 +84,7 @@ func (r *Replica) canShare(p domain.CircuitBreaker) error {
 // that r.mu is held.
 func (r *Replica) breakerLocked(id port.ID, p domain.CircuitBreaker, rules breaker.Rules) *Breaker {
 	b := &Breaker{replica: r, id: id}
-	b.shard = r.shardLocked(shardNumber(r.stores.Breakers, b.id))
+	b.shard = r.shardLocked(shardNumber(r.bare.Breakers, b.id))
 	if p.Sharing != domain.ShareLocal {
 		b.pulse = r.pulseLocked(b.shard)
 	}

@@ -61,7 +61,7 @@ func newBulkhead(r *Replica, p domain.Bulkhead) (*Bulkhead, error) {
 		if r.stores.Permits == nil {
 			return nil, &domain.PolicyError{Policy: "bulkhead", Field: "Fleet", Reason: "needs a store with permits"}
 		}
-		b.permits = newPermits(b, r.shardLocked(shardNumber(r.stores.Permits, b.id)))
+		b.permits = newPermits(b, r.shardLocked(shardNumber(r.bare.Permits, b.id)))
 	}
 	return b, nil
 }
@@ -104,6 +104,7 @@ func (b *Bulkhead) Update(p domain.Bulkhead) error {
 
 // A BulkheadStatus is what a replica knows of a bulkhead.
 type BulkheadStatus struct {
+	Name    string
 	Running int // calls of this replica
 	Waiting int // calls of this replica that wait for room
 	Room    int // how many calls may run here now
@@ -113,7 +114,7 @@ type BulkheadStatus struct {
 func (b *Bulkhead) Status() BulkheadStatus {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	return BulkheadStatus{Running: int(b.running), Waiting: len(b.queue), Room: int(b.room())}
+	return BulkheadStatus{Name: b.id.Name, Running: int(b.running), Waiting: len(b.queue), Room: int(b.room())}
 }
 
 // room is how many calls may run here. It requires that b.mu is held.

@@ -96,7 +96,7 @@ func TestALocalBulkhead(t *testing.T) {
 		slots[0].Leave()
 		slots[0] = enter(t, b)
 		isFull(t, b, false)
-		if got, want := b.Status(), (fleet.BulkheadStatus{Running: 2, Room: 2}); got != want {
+		if got, want := b.Status(), (fleet.BulkheadStatus{Name: "b", Running: 2, Room: 2}); got != want {
 			t.Errorf("%+v; want %+v", got, want)
 		}
 		if err := b.Update(domain.Bulkhead{Name: "b", MaxConcurrent: 3}); err != nil {
@@ -178,7 +178,7 @@ func TestABulkheadsQueue(t *testing.T) {
 		synctest.Wait()
 		go func() { _, err := b.Enter(t.Context()); late <- err }()
 		synctest.Wait()
-		if got, want := b.Status(), (fleet.BulkheadStatus{Running: 1, Waiting: 7, Room: 1}); got != want {
+		if got, want := b.Status(), (fleet.BulkheadStatus{Name: "b", Running: 1, Waiting: 7, Room: 1}); got != want {
 			t.Errorf("%+v; want %+v", got, want)
 		}
 		why := errors.New("gone")

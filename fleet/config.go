@@ -1,6 +1,7 @@
 package fleet
 
 import (
+	"context"
 	"log/slog"
 	"math/rand/v2"
 	"time"
@@ -48,6 +49,12 @@ type Config struct {
 	// would wait behind 256 others are dropped, and counted in the log.
 	// Defaults to none.
 	OnEvent func(domain.Event)
+	// OnStore is called after each call of a store, by whoever made it, so that what it
+	// does is added to the call's time: for metrics and spans. It must be quick, and is
+	// called concurrently. A bucket of a store in this process that is asked without a
+	// call (see port.Binder) is not told, nor is the watch for transitions. Defaults to
+	// none.
+	OnStore func(context.Context, StoreCall)
 	// StoreTimeout is how long one call waits for stores at most. Defaults to
 	// 100 ms.
 	StoreTimeout time.Duration

@@ -69,7 +69,7 @@ func (l *Limiter) GiveBack(key string, d domain.Decision) {
 	if d.Granted <= 0 || l.replica.closed.Load() || set.policy.Keyed && key == "" {
 		return
 	}
-	if _, queues := l.replica.stores.Buckets.(port.Queuer); !queues {
+	if _, queues := l.replica.bare.Buckets.(port.Queuer); !queues {
 		return
 	}
 	ln := l.lane(set, key)

@@ -68,14 +68,14 @@ func makeLimiter(r *Replica, p domain.RateLimit) (*Limiter, error) {
 	if r.stores.Buckets == nil {
 		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Name", Reason: "needs a store with buckets"}
 	}
-	if _, lends := r.stores.Buckets.(port.Leaser); p.Lease && !lends {
+	if _, lends := r.bare.Buckets.(port.Leaser); p.Lease && !lends {
 		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "Lease", Reason: "needs a store that lends"}
 	}
-	if _, queues := r.stores.Buckets.(port.Queuer); p.MaxWait > 0 && !queues {
+	if _, queues := r.bare.Buckets.(port.Queuer); p.MaxWait > 0 && !queues {
 		return nil, &domain.PolicyError{Policy: "rate_limit", Field: "MaxWait", Reason: "needs a store with queues"}
 	}
 	l := &Limiter{replica: r}
-	l.binder, _ = r.stores.Buckets.(port.Binder)
+	l.binder, _ = r.bare.Buckets.(port.Binder)
 	set, err := l.compile(p)
 	if err != nil {
 		return nil, err
@@ -366,7 +366,7 @@ func (l *Limiter) lane(set *settings, key string) *lane {
 }
 
 func (l *Limiter) newLane(id port.ID) *lane {
-	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(l.replica.stores.Buckets, id)}
+	ln := &lane{limiter: l, id: id, shard: l.replica.shardOf(l.replica.bare.Buckets, id)}
 	ln.flight.Init(ln.shard.flights, ln)
 	if l.lends() {
 		ln.lease = lease.New(l.replica.holderNumber())

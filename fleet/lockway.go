@@ -22,7 +22,7 @@ type lockWay struct {
 
 // lockWayLocked requires that r.mu is held.
 func (r *Replica) lockWayLocked(id port.ID) lockWay {
-	return lockWay{r, id, r.shardLocked(lockShards + shardNumber(r.stores.Locks, id))}
+	return lockWay{r, id, r.shardLocked(lockShards + shardNumber(r.bare.Locks, id))}
 }
 
 // A grasp is what came of one attempt to take a lock.

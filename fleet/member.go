@@ -17,7 +17,7 @@ const (
 
 // beat keeps this replica a member, and so learns how many there are.
 func (r *Replica) beat(ctx context.Context) {
-	home := r.shardOf(r.stores.Members, port.ID{})
+	home := r.shardOf(r.bare.Members, port.ID{})
 	pause := time.NewTimer(0)
 	defer pause.Stop()
 	for next := beatAgain; ; next = beatEvery {

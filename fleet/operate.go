@@ -52,7 +52,7 @@ func (l *Limiter) order(ctx context.Context, key string, o bucket.Order) error {
 	if err != nil {
 		return err
 	}
-	if _, obeys := l.replica.stores.Buckets.(port.Obeyer); !obeys {
+	if _, obeys := l.replica.bare.Buckets.(port.Obeyer); !obeys {
 		return fmt.Errorf("limit %q: the store takes no orders: %w", set.policy.Name, errors.ErrUnsupported)
 	}
 	ctx, cancel := context.WithTimeout(ctx, l.replica.config.StoreTimeout)

@@ -17,7 +17,8 @@ import (
 // flight and timer of its parts, and what is known of the store's health. One is
 // enough for a process. It is safe for concurrent use.
 type Replica struct {
-	stores      port.Stores
+	stores      port.Stores // what is called
+	bare        port.Stores // the same, to be asked what they can do
 	config      Config
 	clock       clock
 	random      *rand.Rand // safe for concurrent use, as its source is
@@ -65,7 +66,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 	ctx, cancel := context.WithCancelCause(context.Background())
 	config := c.withDefaults()
 	r := &Replica{
-		stores:      stores,
+		bare:        stores,
 		config:      config,
 		random:      rand.New(config.random),
 		clock:       newClock(),
@@ -81,6 +82,7 @@ func Join(stores port.Stores, c Config) (*Replica, error) {
 		shards:      make(map[uint32]*shard),
 		pulses:      make(map[*shard]*pulse),
 	}
+	r.stores = r.observed(stores)
 	r.events = eventQueue{listen: c.OnEvent, log: r.config.Logger, spawn: r.spawn}
 	r.lines = eventQueue{log: r.config.Logger, spawn: r.spawn}
 	if c.Logger != nil {

@@ -79,7 +79,7 @@ func (l *Limiter) reserve(ctx context.Context, key string, cost int64, begun tim
 	if err != nil {
 		return nil, err
 	}
-	if _, queues := l.replica.stores.Buckets.(port.Queuer); !queues {
+	if _, queues := l.replica.bare.Buckets.(port.Queuer); !queues {
 		return nil, fmt.Errorf("limit %q: the store has no queues: %w", set.policy.Name, errors.ErrUnsupported)
 	}
 	r := &Reservation{lane: ln, cost: cost, moved: make(chan struct{}, 1)}

@@ -20,6 +20,7 @@ func (s *breakerStep) enter(w *walk, f *frame) bool {
 		return w.refuse(PartBreaker, s.name, err)
 	}
 	f.permit, f.runsBefore = permit, w.runs
+	w.tell(Step{Part: PartBreaker, Name: s.name, Result: ResultAllowed})
 	if lease, isProbe := permit.Lease(); isProbe {
 		// Past the lease the fleet lets another probe through: this one must
 		// not go on beside it.
@@ -39,7 +40,9 @@ func (s *breakerStep) acquire(w *walk, f *frame) (fleet.Permit, error) {
 func (s *breakerStep) leave(w *walk, f *frame) {
 	w.liftTime(f)
 	wait, _ := domain.RetryAfter(w.err)
-	f.permit.ReportAfter(w.outcome(s.classify, f.runsBefore), wait)
+	outcome := w.outcome(s.classify, f.runsBefore)
+	f.permit.ReportAfter(outcome, wait)
+	w.tell(Step{Part: PartBreaker, Name: s.name, Result: ResultReported, Outcome: outcome})
 }
 
 // outcome reads w.err, for whoever is being left and had been entered when the

@@ -14,6 +14,7 @@ func (s *bulkheadStep) enter(w *walk, f *frame) bool {
 		return w.refuse(PartBulkhead, s.name, err)
 	}
 	f.slot = slot
+	w.tell(Step{Part: PartBulkhead, Name: s.name, Result: ResultAllowed})
 	return true
 }
 

@@ -15,6 +15,7 @@ type Call struct {
 	name string // of the limit or breaker that it is for
 	key  string
 	cost int64
+	into *Decisions
 }
 
 type saying uint8
@@ -25,6 +26,7 @@ const (
 	saysKeyOf
 	saysCost
 	saysCostOf
+	saysTell
 )
 
 // Key gives the key (tenant, user, shard) for all keyed limits and breakers of the
@@ -45,6 +47,9 @@ func Cost(n int64) Call { return Call{says: saysCost, cost: n} }
 // guard has no such limit is an error.
 func CostOf(limit string, n int64) Call { return Call{says: saysCostOf, name: limit, cost: n} }
 
+// Tell has each limit of the guard write down in into what it decided.
+func Tell(into *Decisions) Call { return Call{says: saysTell, into: into} }
+
 // address writes what the calls say into the frames of the limits and breakers
 // concerned: first what concerns all of them, so that what names one of them wins.
 func (w *walk) address(calls []Call) error {
@@ -63,10 +68,14 @@ func (w *walk) address(calls []Call) error {
 	}
 	w.addressed = true
 	for _, c := range calls {
-		if c.says == saysKeyOf || c.says == saysCostOf {
+		switch c.says {
+		case saysTell:
+			w.decisions = c.into
+		case saysKeyOf, saysCostOf:
 			if err := w.addressOne(c); err != nil {
 				return err
 			}
+		default:
 		}
 	}
 	return nil

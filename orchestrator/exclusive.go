@@ -26,12 +26,16 @@ func (s *exclusiveStep) enter(w *walk, f *frame) bool {
 		return w.refuse(PartExclusive, s.name, err)
 	}
 	f.held = &held{hold, w.ctx}
+	w.tell(Step{Part: PartExclusive, Name: s.name, Result: ResultAllowed})
 	w.ctx = context.WithValue(hold.Context(), fenceKey{}, hold.Token())
 	return true
 }
 
-func (*exclusiveStep) leave(w *walk, f *frame) {
+func (s *exclusiveStep) leave(w *walk, f *frame) {
 	w.err = f.held.Explain(w.err)
+	if f.held.Lost() {
+		w.tell(Step{Part: PartExclusive, Name: s.name, Result: ResultLost, Err: w.err})
+	}
 	w.unlock(f)
 }
 

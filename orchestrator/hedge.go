@@ -105,6 +105,20 @@ type hedged struct {
 	step         *hedgeStep
 }
 
+// tell says that a further try is made, or that the budget has none.
+func (h *hedged) tell(ctx context.Context, made bool) {
+	parts := h.inner.parts
+	if parts == nil {
+		return
+	}
+	s := Step{Guard: h.inner.name, Part: PartHedge, Name: h.step.policy.Budget.Name, Result: ResultAgain}
+	if !made {
+		s.Result = ResultGaveUp
+		s.Err = domain.ErrBudgetExhausted
+	}
+	parts.Observe(ctx, s)
+}
+
 // A race is the tries of one call.
 type race[T any] struct {
 	hedged *hedged
@@ -213,6 +227,7 @@ func (r *race[T]) enter() bool {
 func (r *race[T]) afford() (left fleet.Budget, ok bool) {
 	left = r.left
 	ok = r.hedged.step.budget.spend(r.ctx, &left)
+	r.hedged.tell(r.ctx, ok)
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.spent.Join(&left)

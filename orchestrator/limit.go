@@ -23,6 +23,7 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 		}
 	}
 	decision, err := s.ask(w, key, cost)
+	w.decisions.note(s.name, decision, err)
 	if err != nil {
 		return w.refuse(PartLimit, s.name, err)
 	}
@@ -31,9 +32,11 @@ func (s *limitStep) enter(w *walk, f *frame) bool {
 			Name: s.name, Key: key, Degraded: decision.Degraded, Band: decision.Band, RetryAfter: decision.RetryAfter,
 		})
 	}
+	result := ResultAllowed
 	if decision.Shadowed {
-		w.shadowedBy = s.name
+		w.shadowedBy, result = s.name, ResultShadowed
 	}
+	w.tell(Step{Part: PartLimit, Name: s.name, Result: result, Degraded: decision.Degraded})
 	f.took, f.degraded, f.runsBefore = decision.Granted, decision.Degraded, w.runs
 	return true
 }

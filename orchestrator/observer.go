@@ -12,7 +12,8 @@ import (
 // and its panics are the caller's. For what changes rarely, such as a breaker
 // that opens, use fleet.Config.OnEvent, which cannot slow a call.
 //
-// Its methods are called concurrently.
+// Its methods are called concurrently. One that is a [PartObserver] also hears what
+// each part of a guard does.
 type Observer interface {
 	// Start is called before anything else. The call runs in the context that
 	// it returns, so that a span can travel along; nil means ctx.
@@ -46,34 +47,4 @@ type Summary struct {
 	// Panicked says that the function did not return: it panicked, or ended
 	// its goroutine.
 	Panicked bool
-}
-
-// A Part is a kind of named part that may refuse a call.
-type Part uint8
-
-// The parts. The zero value is PartNone.
-const (
-	PartNone      Part = iota // nothing refused
-	PartBreaker               // a circuit breaker was open
-	PartLimit                 // a rate limit had no tokens, or its store could not decide
-	PartBulkhead              // a bulkhead had no room, or its store could not decide
-	PartExclusive             // another call had the lock of an exclusive, or the store could not decide
-)
-
-// String returns "none", "breaker", "limit", "bulkhead" or "exclusive".
-func (p Part) String() string {
-	switch p {
-	case PartNone:
-		return "none"
-	case PartBreaker:
-		return "breaker"
-	case PartLimit:
-		return "limit"
-	case PartBulkhead:
-		return "bulkhead"
-	case PartExclusive:
-		return "exclusive"
-	default:
-		return "unknown"
-	}
 }

@@ -102,6 +102,9 @@ func (o *Orchestrator) RateLimiter(name string) (*fleet.Limiter, bool) {
 // makes no store call.
 func (o *Orchestrator) Health() fleet.Health { return o.replica.Health() }
 
+// Overview looks at all parts that there are. It makes no store call.
+func (o *Orchestrator) Overview() fleet.Overview { return o.replica.Overview() }
+
 // Close leaves the fleet and ends every goroutine, or as much of that as ctx
 // leaves time for. Breakers and limits answer [domain.ErrClosed] afterwards.
 func (o *Orchestrator) Close(ctx context.Context) error { return o.replica.Close(ctx) }

@@ -18,12 +18,14 @@ type plan struct {
 	hedged   *hedged         // nil: there is no hedge
 	classify func(error) domain.Outcome
 	observer Observer
+	parts    PartObserver // the same, if it wants to hear of them; nil
 }
 
 // compile makes the steps for layers. It makes the breakers and limits that do
 // not exist yet, so that all else has to be checked before.
 func (o *Orchestrator) compile(name string, p domain.Policy, layers []domain.Policy, s settings) (*plan, error) {
 	made := &plan{name: name, policy: p, layers: layers, classify: s.classify, observer: o.config.Observer}
+	made.parts, _ = o.config.Observer.(PartObserver)
 	earning := make(map[string]bool) // budgets for which a step further out counts the calls
 	for i, layer := range layers {
 		next, err := o.step(layer, s, earning)

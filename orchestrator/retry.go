@@ -38,23 +38,29 @@ func (s *retryStep) again(w *walk, f *frame) bool {
 	}
 	pause, ok := s.nextPause(f, w.err)
 	if !ok {
-		w.err = &domain.RetryExhaustedError{Attempts: f.attempts, Err: w.err}
-		return false
+		return s.giveUp(w, &domain.RetryExhaustedError{Attempts: f.attempts, Err: w.err})
 	}
 	if end := reaches(w.ctx, pause); end != nil {
 		w.err = cutShort(end, w.err)
 		return false
 	}
 	if !s.budget.spend(w.ctx, &w.budget) {
-		w.err = &domain.BudgetExhaustedError{Name: s.policy.Budget.Name, Attempts: f.attempts, Err: w.err}
-		return false
+		return s.giveUp(w, &domain.BudgetExhaustedError{Name: s.policy.Budget.Name, Attempts: f.attempts, Err: w.err})
 	}
+	w.tell(Step{Part: PartRetry, Name: s.policy.Budget.Name, Result: ResultAgain, Pause: pause, Err: w.err})
 	if end := sleep(w.ctx, pause); end != nil {
 		w.err = cutShort(end, w.err)
 		return false
 	}
 	f.attempts++
 	return true
+}
+
+// giveUp ends the series with err. It returns false.
+func (s *retryStep) giveUp(w *walk, err error) bool {
+	w.err = err
+	w.tell(Step{Part: PartRetry, Name: s.policy.Budget.Name, Result: ResultGaveUp, Err: err})
+	return false
 }
 
 // nextPause returns how long to wait before another attempt; false when the

@@ -100,8 +100,8 @@ type frame struct {
 	held *held      // the lock of an exclusive; nil when there is none
 }
 
-// abandon releases what a step holds, after a panic.
-func (w *walk) abandon(f *frame) {
+// abandon releases what s holds, after a panic.
+func (w *walk) abandon(s *step, f *frame) {
 	if d := f.deadline; d != nil {
 		d.finish()
 		w.ctx, f.deadline = d.parent, nil
@@ -110,7 +110,10 @@ func (w *walk) abandon(f *frame) {
 	if w.runs == f.runsBefore {
 		outcome = domain.Ignored
 	}
-	f.permit.Report(outcome) // does nothing where there is no permit
-	f.slot.Leave()           // nor this
-	w.unlock(f)              // nor this
+	if s.breaker != nil {
+		f.permit.Report(outcome)
+		w.tell(Step{Part: PartBreaker, Name: s.breaker.name, Result: ResultReported, Outcome: outcome})
+	}
+	f.slot.Leave() // does nothing where there is no slot
+	w.unlock(f)    // nor this without a lock
 }

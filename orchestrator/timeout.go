@@ -19,7 +19,11 @@ func newTimeout(p domain.Timeout) *timeoutStep {
 
 func (s *timeoutStep) enter(w *walk, f *frame) { w.limitTime(f, s.after, s.cause) }
 
-func (*timeoutStep) leave(w *walk, f *frame) { w.liftTime(f) }
+func (*timeoutStep) leave(w *walk, f *frame) {
+	if w.liftTime(f) {
+		w.tell(Step{Part: PartTimeout, Result: ResultTimedOut, Err: w.err})
+	}
+}
 
 // limitTime gives the rest of the way inward a deadline. cause tells it from
 // all others, by its address.
@@ -29,12 +33,12 @@ func (w *walk) limitTime(f *frame, after time.Duration, cause *domain.TimeoutErr
 }
 
 // liftTime ends the deadline that limitTime set, if it did. If that deadline
-// itself passed, an error becomes a TimeoutError; without an error the call has
-// succeeded, late or not.
-func (w *walk) liftTime(f *frame) {
+// itself passed, an error becomes a TimeoutError, and it returns true; without an error
+// the call has succeeded, late or not.
+func (w *walk) liftTime(f *frame) bool {
 	d := f.deadline
 	if d == nil {
-		return
+		return false
 	}
 	passed := w.err != nil && d.passed()
 	d.finish()
@@ -42,6 +46,7 @@ func (w *walk) liftTime(f *frame) {
 	if passed && w.err != error(d.cause) { //nolint:errorlint // the cause itself, not what wraps it
 		w.err = &domain.TimeoutError{After: d.cause.After, Err: w.err}
 	}
+	return passed
 }
 
 // passed reports whether it is d that ended the call's context, and not what

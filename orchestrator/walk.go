@@ -30,7 +30,8 @@ type walk struct {
 	refusedBy   Part
 	refusedName string
 	shadowedBy  string
-	began       time.Time // only with an observer
+	decisions   *Decisions // where a caller wants them
+	began       time.Time  // only with an observer
 
 	near [nearFrames]frame
 	far  []frame // of guards with more steps
@@ -120,6 +121,9 @@ func (w *walk) refuse(by Part, name string, err error) bool {
 		return false
 	}
 	w.err, w.refusedBy, w.refusedName = err, by, name
+	if w.plan.parts != nil {
+		w.tell(refused(by, name, err))
+	}
 	return false
 }
 
@@ -143,7 +147,7 @@ func (w *walk) release() {
 	}
 	w.over = true
 	for ; w.at > 0; w.at-- {
-		w.abandon(w.frame(w.at - 1))
+		w.abandon(&w.plan.steps[w.at-1], w.frame(w.at-1))
 	}
 	if w.plan.observer != nil {
 		s := w.summary(domain.Failure)
