@@ -58,6 +58,7 @@ type vote struct {
 	forMicro int64
 	calls    int64
 	failures int64
+	open     bool
 }
 
 type lease struct {
@@ -79,6 +80,7 @@ type Evidence struct {
 	Bad      bool
 	ForMicro int64 // how long it may count
 	Leaving  bool  // the replica withdraws
+	Open     bool  // its own layer is not closed, whatever that rests on: for people to see, it counts for nothing
 
 	AloneMicro int64 // for how long the dependency asked to be left alone; 0 = it did not
 }
@@ -214,7 +216,7 @@ func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
 	if e.Bad {
 		f.leaveAlone(nowMicro, e.AloneMicro)
 	}
-	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, max(e.Calls, 0), max(e.Failures, 0)}
+	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, max(e.Calls, 0), max(e.Failures, 0), e.Open}
 	f.votes[e.Replica] = now
 	f.tell(now, 1)
 	if now.bad != old.bad {

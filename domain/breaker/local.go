@@ -323,9 +323,13 @@ func (l *Local) Evidence(now time.Duration) Evidence {
 	e := Evidence{Calls: l.recent.sum.calls, Failures: l.recent.sum.failures}
 	slow := l.recent.sum.slow
 	rest := l.lastDep + l.window - now
-	switch tripped := l.state != domain.StateClosed; {
+	tripped := l.state != domain.StateClosed
+	if tripped {
+		e.Open, e.ForMicro = true, l.RetryAfter(now).Microseconds()
+	}
+	switch {
 	case rest <= 0 || (tripped && !l.byDep):
-		return e // says nothing: too old, or its own trouble
+		return e // says nothing: too old, or its own trouble; for people, that it is open
 	case tripped:
 		e.Weight, e.Bad = fullWeight, true
 	default:

@@ -23,7 +23,7 @@ func table() []mutant {
 		takeBugs(), bandScriptBugs(), leaseScriptBugs(), queueScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(),
 		queueBugs(), permitBugs(), roomBugs(), budgetBugs(), shareBugs(),
 		stepBugs(), quickBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
-		orderScriptBugs(), orderRuleBugs(), overrideBugs(), askedBugs(), rampBugs(),
+		orderScriptBugs(), orderRuleBugs(), overrideBugs(), askedBugs(), rampBugs(), rampKeyBugs(), disagreeBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(), breakerKeyBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
 		retryBugs(), walkBugs(), leakBugs(),

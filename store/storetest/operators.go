@@ -168,7 +168,12 @@ func testExplainClosed(t *testing.T, newStore Maker) {
 	}
 	doubts := thinks("b", 500, true)
 	doubts.evidence.Calls, doubts.evidence.Failures = 10, 6
-	run.play([]breakerStep{{0, well("c"), fresh(0)}, {time.Second, doubts, fresh(0)}, {0, gives(forceOpen()), under(time.Second, nothing())}}, "")
+	run.play([]breakerStep{
+		{0, well("c"), fresh(0)},
+		{time.Second, doubts, fresh(0)},
+		{0, thinks("d", 0, false).shut().lasting(30 * time.Second), fresh(0)},
+		{0, gives(forceOpen()), under(time.Second, nothing())},
+	}, "")
 	run.clock.move(2 * time.Second)
 	got, rules := run.explained(), defaultRules(t)
 	want := breaker.Snapshot{
@@ -177,6 +182,7 @@ func testExplainClosed(t *testing.T, newStore Maker) {
 		Votes: []breaker.Vote{
 			{Replica: "b", Bad: true, Weight: 500, AgeMicro: 2_000_000, ForMicro: 8_000_000, Calls: 10, Failures: 6},
 			{Replica: "c", Weight: 1000, AgeMicro: 3_000_000, ForMicro: 7_000_000},
+			{Replica: "d", AgeMicro: 2_000_000, ForMicro: 28_000_000, Open: true},
 		},
 	}
 	checkSnapshot(t, got, want)
