@@ -59,8 +59,8 @@ func TestOwnTroubleIsSeen(t *testing.T) {
 		for range 2 { // and until its layer lets calls through again
 			goOn(11*time.Second, nodes[1:]...)
 			got := w.votes()
-			if a := got["a"]; !a.Open || a.Bad || a.Weight != 0 || a.ForMicro == 0 {
-				t.Errorf("the replica in trouble says %+v; want that it is open, and no weight", a)
+			if a := got["a"]; !a.Open || a.Bad || a.Weight != 0 || a.ForMicro == 0 || a.Last != breaker.TroubleOwn {
+				t.Errorf("the replica in trouble says %+v; want that it is open, by its own trouble, and no weight", a)
 			}
 			if got["b"].Open || got["c"].Open {
 				t.Errorf("others are open, too: %+v", got)

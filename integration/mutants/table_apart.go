@@ -5,8 +5,12 @@ func disagreeBugs() []mutant {
 	const local, pulse, view = "domain/breaker/local.go", "fleet/pulse.go", "fleet/view.go"
 	by, memory := []string{"./fleet"}, []string{"./store/memory"}
 	return []mutant{
-		{"script: an own layer that is open is not kept", breakScript, `':' .. ARGV[17] --`, `':0' --`, []string{"./store/redis"}},
-		{"an own layer that is open is not kept", fleetRules, `max(e.Failures, 0), e.Open}`, `max(e.Failures, 0), false}`, memory},
+		{"script: an own layer that is open is not kept", breakScript, `':' .. ARGV[17] ..`, `':0' ..`, []string{"./store/redis"}},
+		{"an own layer that is open is not kept", fleetRules, `max(e.Failures, 0), e.Open,`, `max(e.Failures, 0), false,`, memory},
+		{"script: the last trouble is not kept", breakScript, `':' .. ARGV[18] --`, `':0' --`, []string{"./store/redis"}},
+		{"the last trouble is of any time", local, `if now-l.troubleAt < l.window {`, `if now >= 0 {`, []string{"./domain/breaker"}},
+		{"a probe's trouble is not told", local, `		l.note(now, TroubleOwn)
+		l.open(now)`, `		l.open(now)`, []string{"./domain/breaker"}},
 		{
 			"an own layer that is open is told for as long as evidence counts", local,
 			`e.Open, e.ForMicro = true, l.RetryAfter(now).Microseconds()`, `e.Open = true`, by,

@@ -12,8 +12,8 @@
 --            g  reopenings in a row
 --            w  when the votes were last swept, Unix µs
 --            nb, wb, wa, nr  bad replicas, their weight, all weight, replicas with a vote
---            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>:<open>"; more
---                  may follow, and an older replica writes less
+--            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>:<open>:<last>";
+--                  more may follow, and an older replica writes less
 --            b  calls a second of the fleet when it opened, which its ramp rises to; 0 = no ramp
 --            a  until when the dependency asked to be left alone, Unix µs; 0 = it did not
 --            na, ns, nx, k  half-open: replicas that asked, with a success, without; successes
@@ -34,7 +34,8 @@
 --            <longest recovery>:<probes>:<lease>:<successes>:<longest half-open>:<ramp>"; times in µs
 -- ARGV[10..15]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
 -- ARGV[16]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
--- ARGV[17]  report: its own layer is open 0|1, which is kept for people and counts for nothing
+-- ARGV[17]  report: its own layer is open 0|1; [18] its last trouble: 0 none | 1 failure | 2 slow
+--            | 3 its own. Both are kept for people, and count for nothing
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
 --              granted 0|1, lease µs, serial of an operator's last order,
@@ -65,7 +66,7 @@ local function int(text, high)
 end
 
 local claim = ARGV[9]
-local said = ARGV[14] .. ':' .. ARGV[15] .. ':' .. ARGV[17] -- the end of a vote, which decides nothing
+local said = ARGV[14] .. ':' .. ARGV[15] .. ':' .. ARGV[17] .. ':' .. ARGV[18] -- the end of a vote, which decides nothing
 local records, push = {}, nil -- what happened in this call, and what is to be published
 
 -- live lets the key live on for so many µs, and a margin.

@@ -22,7 +22,7 @@ func TestVotesOfOtherVersions(t *testing.T) {
 			"r:newer", "5:1:500:1795000000000000:10000000:8:3:1:7:x",
 			"nb", 1, "wb", 500, "wa", 900, "nr", 3).Err())
 		want := []breaker.Vote{
-			{Replica: "newer", Bad: true, Weight: 500, ForMicro: 1e7, Calls: 8, Failures: 3, Open: true},
+			{Replica: "newer", Bad: true, Weight: 500, ForMicro: 1e7, Calls: 8, Failures: 3, Open: true, Last: 7},
 			{Replica: "older", Weight: 400, ForMicro: 1e7, Calls: 9, Failures: 4},
 			{Replica: "we", ForMicro: 9e6, Open: true},
 		}

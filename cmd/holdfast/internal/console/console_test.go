@@ -133,12 +133,12 @@ func TestWhoDisagrees(t *testing.T) {
 	s := newShell(t)
 	payments := port.ID{Name: "payments"}
 	s.report(payments, "r1", false)
-	s.tell(payments, breaker.Evidence{Replica: "r2", Weight: 1000, Bad: true, ForMicro: 10_000_000, Calls: 5, Failures: 5, Open: true})
-	s.tell(payments, breaker.Evidence{Replica: "r3", ForMicro: 30_000_000, Open: true})
+	s.tell(payments, breaker.Evidence{Replica: "r2", Weight: 1000, Bad: true, ForMicro: 10_000_000, Calls: 5, Failures: 5, Open: true, Last: breaker.TroubleSlow})
+	s.tell(payments, breaker.Evidence{Replica: "r3", ForMicro: 30_000_000, Open: true, Last: breaker.TroubleOwn})
 	s.want(`the own layer of 1 replica is open, which counts for nothing here`+
-		`.*REPLICA +SAYS +WEIGHT +FAILED +CALLS +OWN LAYER +AGO +FOR ANOTHER`+
-		`.*r1 +well +1\.000 +5 +9 +closed +.*r2 +bad +1\.000 +5 +5 +open .*r3 +nothing +0\.000 +0 +0 +open +\S+ +(30s|2\d)`, "explain", "payments")
-	s.want(`"replica": "r2",[^}]*"open": true.*"replica": "r3",[^}]*"open": true`, "explain", "payments", "--json")
+		`.*REPLICA +SAYS +WEIGHT +FAILED +CALLS +LAST TROUBLE +OWN LAYER +AGO +FOR ANOTHER`+
+		`.*r1 +well +1\.000 +5 +9 +none +closed +.*r2 +bad +1\.000 +5 +5 +slow +open .*r3 +nothing +0\.000 +0 +0 +local failure +open +\S+ +(30s|2\d)`, "explain", "payments")
+	s.want(`"replica": "r2",[^}]*"open": true.*"replica": "r3",[^}]*"open": true,\s*"last_trouble": "local failure"`, "explain", "payments", "--json")
 	s.tell(payments, breaker.Evidence{Replica: "r2", ForMicro: 30_000_000, Open: true})
 	s.want(`a replica says nothing any more +r2`, "events", "payments")
 }

@@ -101,6 +101,7 @@ type voteJSON struct {
 	AgeMS    int64   `json:"age_ms"`
 	ForMS    int64   `json:"for_ms"`
 	Open     bool    `json:"open"` // its own layer
+	Last     string  `json:"last_trouble"`
 }
 
 type proberJSON struct {
@@ -128,7 +129,7 @@ func jsonSnapshot(id port.ID, s breaker.Snapshot) snapshotJSON {
 	}
 	for _, v := range s.Votes {
 		j.Votes = append(j.Votes, voteJSON{
-			v.Replica, v.Bad, share(v.Weight), v.Calls, v.Failures, v.AgeMicro / 1000, v.ForMicro / 1000, v.Open,
+			v.Replica, v.Bad, share(v.Weight), v.Calls, v.Failures, v.AgeMicro / 1000, v.ForMicro / 1000, v.Open, v.Last.String(),
 		})
 	}
 	for _, p := range s.Probers {

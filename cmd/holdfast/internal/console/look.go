@@ -148,11 +148,11 @@ func ownLayer(v breaker.Vote) string {
 func explainReplicas(c *call, s breaker.Snapshot) error {
 	table := tabwriter.NewWriter(c.out, 0, 0, 3, ' ', 0)
 	if len(s.Votes) > 0 {
-		fmt.Fprintln(table, "\nREPLICA\tSAYS\tWEIGHT\tFAILED\tCALLS\tOWN LAYER\tAGO\tFOR ANOTHER")
+		fmt.Fprintln(table, "\nREPLICA\tSAYS\tWEIGHT\tFAILED\tCALLS\tLAST TROUBLE\tOWN LAYER\tAGO\tFOR ANOTHER")
 	}
 	for _, v := range s.Votes {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\n", v.Replica, says(v), operate.Weight(v.Weight), v.Failures, v.Calls,
-			ownLayer(v), rest(micros(v.AgeMicro)), rest(micros(v.ForMicro)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", v.Replica, says(v), operate.Weight(v.Weight), v.Failures, v.Calls,
+			v.Last, ownLayer(v), rest(micros(v.AgeMicro)), rest(micros(v.ForMicro)))
 	}
 	if len(s.Probers) > 0 {
 		fmt.Fprintln(table, "\nREPLICA\tITS PROBES")
