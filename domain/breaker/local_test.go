@@ -696,6 +696,37 @@ func TestCase26TheDependencyAsksToBeLeftAlone(t *testing.T) {
 	}
 }
 
+// TestWhatWasAskedEndsWithTheTrip: who closes before the dependency's time is over, since the
+// fleet's layer takes over or an operator says so, is not held to it by the next trip.
+func TestWhatWasAskedEndsWithTheTrip(t *testing.T) {
+	t.Parallel()
+	for name, closes := range map[string]func(*Local){"handed over": (*Local).Absorb, "reset": (*Local).Reset} {
+		b := newLone(t, domain.CircuitBreaker{FailureThreshold: 2})
+		b.LeaveAlone(b.now, 4*time.Minute)
+		b.call("FF")
+		b.refuse(4 * time.Minute)
+		closes(&b.Local)
+		b.is(domain.StateClosed, name)
+		b.call("FF")
+		b.refuse(30 * time.Second)
+		if alone := b.Evidence(b.now).AloneMicro; alone != 0 {
+			t.Errorf("%s: the fleet is told of %d µs", name, alone)
+		}
+	}
+}
+
+// TestWhatWasAskedIsBoundedByTheTrip: the bound that counts is that of the trip, should it
+// have been lowered since the dependency asked.
+func TestWhatWasAskedIsBoundedByTheTrip(t *testing.T) {
+	t.Parallel()
+	b := newLone(t, domain.CircuitBreaker{FailureThreshold: 2})
+	b.call("F")
+	b.LeaveAlone(b.now, 4*time.Minute)
+	b.Configure(domain.CircuitBreaker{FailureThreshold: 2, MaxRecoveryTimeout: time.Minute})
+	b.call("F")
+	b.refuse(time.Minute)
+}
+
 // TestStagger: each trip is longer by so many thousandths, the longest one too; what was
 // asked for is not.
 func TestStagger(t *testing.T) {

@@ -25,6 +25,7 @@ func table() []mutant {
 		stepBugs(), quickBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
 		orderScriptBugs(), orderRuleBugs(), overrideBugs(), askedBugs(), rampBugs(), rampKeyBugs(), disagreeBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(), breakerKeyBugs(),
+		exclusiveBugs(), lockStoreBugs(), checkBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
 		retryBugs(), walkBugs(), leakBugs(),
 	)
