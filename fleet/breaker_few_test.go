@@ -40,10 +40,12 @@ func TestTwoLivesOfOneReplica(t *testing.T) {
 }
 
 // TestTwoJustAfterClosing: when the fleet has closed, nobody's window holds anything, and
-// two replicas that fail at once are half of all that is said, of ten. A window later they
-// are not.
+// two replicas that fail at once are half of all that is said, of ten. With ten calls a
+// second each they are not from the second after on, nor a window later.
 func TestTwoJustAfterClosing(t *testing.T) {
-	for later, want := range map[time.Duration]domain.State{0: domain.StateOpen, domain.DefaultWindow: domain.StateClosed} {
+	for later, want := range map[time.Duration]domain.State{
+		0: domain.StateOpen, 1100 * time.Millisecond: domain.StateClosed, 2 * time.Second: domain.StateClosed, domain.DefaultWindow: domain.StateClosed,
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)
 			all := w.nodes(10, domain.CircuitBreaker{})

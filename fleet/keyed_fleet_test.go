@@ -306,12 +306,12 @@ func TestKeysWithoutTheStore(t *testing.T) {
 	})
 }
 
-// In the background a shared key in use costs each replica two reads a second, and a
-// report in a quarter of Window; one that nobody calls costs nothing, and neither do keys
+// In the background a shared key in use costs each replica two reads a second, and in their
+// place a report in a quarter of Window, and some more in the first one; one that nobody calls costs nothing, and neither do keys
 // that are not shared.
 func TestBackgroundLoadOfKeys(t *testing.T) {
 	for sharing, most := range map[domain.Sharing]traffic{
-		domain.ShareQuorum: {reads: 42, reports: 9}, domain.ShareDefault: {},
+		domain.ShareQuorum: {reads: 42, reports: 11}, domain.ShareDefault: {},
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			w := newWorld(t)

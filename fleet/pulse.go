@@ -36,10 +36,11 @@ type reporting struct {
 	sent    breaker.Evidence
 	opinion opinion // that the fleet was told
 	at      time.Duration
-	changed bool         // something was counted since
-	urgent  bool         // not to wait for the regular time
-	flips   int          // changes of opinion sent since the last refresh
-	state   domain.State // of the local layer, as last told by an event
+	began   time.Duration // when this replica learnt of the epoch
+	changed bool          // something was counted since
+	urgent  bool          // not to wait for the regular time
+	flips   int           // changes of opinion sent since the last refresh
+	state   domain.State  // of the local layer, as last told by an event
 }
 
 // An opinion is what a replica's evidence comes to.
@@ -209,16 +210,23 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 // due reports whether the regular report is: a quarter of the window after the
 // last one, and only if it would say something new. It requires b.mu. What an open layer
 // says changes without calls, when its evidence is too old to count.
+//
+// In the first window of an epoch it is due as well when it would weigh twice as much as the
+// last one. Windows begin empty then: a quarter of one later, what most had said weighed next
+// to nothing still, and two replicas in trouble outweighed them all.
 func (b *Breaker) due(now time.Duration) bool {
-	counted := b.report.changed
-	if !counted && b.local.State() == domain.StateClosed {
+	counted, early := b.report.changed, now-b.report.at < b.policy.Window/4
+	switch {
+	case !counted && b.local.State() == domain.StateClosed, !b.fleet.closed(), b.mute():
 		return false
-	}
-	if !b.fleet.closed() || b.mute() || now-b.report.at < b.policy.Window/4 {
+	case early && now-b.report.began >= b.policy.Window:
 		return false
 	}
 	e, sent := b.local.Evidence(now), b.report.sent
-	if e.Open != sent.Open || b.opinion(e) != b.report.opinion {
+	switch {
+	case early:
+		return e.Weight > 0 && e.Weight >= 2*sent.Weight
+	case e.Open != sent.Open || b.opinion(e) != b.report.opinion:
 		return true
 	}
 	return counted && b.saysMore(now, e, sent)

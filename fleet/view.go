@@ -180,6 +180,7 @@ func (b *Breaker) adopt(now time.Duration, v port.View) {
 	if v.Epoch != known {
 		b.probe.turn()
 		b.fleet.ramp = ramp{}
+		b.report.began = now
 	}
 	b.fleet.ramp.adopt(now, v, b.policy.Ramp)
 	b.handOver(now, v, old, known, was)
