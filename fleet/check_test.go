@@ -537,29 +537,27 @@ func TestBreakersAreCheckedApart(t *testing.T) {
 	inEachWorld(t, func(t *testing.T, w *world) {
 		p := domain.CircuitBreaker{Sharing: domain.ShareAny, SuccessThreshold: 1}
 		e := w.examiners(t, 1, p)[0]
-		e.becomes(func(context.Context) domain.Outcome {
+		long := func(context.Context) domain.Outcome {
 			time.Sleep(9 * time.Second)
 			return domain.Success
-		})
+		}
+		e.becomes(long)
 		p.Name = "stock"
-		other, err := e.replica.Breaker(p)
+		made, err := e.replica.Breaker(p)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := other.Check(says(domain.Success)); err != nil {
+		other := &examiner{node: &node{Breaker: made, tb: t}, check: long}
+		if err := made.Check(other.examine); err != nil {
 			t.Fatal(err)
 		}
-		meet(e.node, &node{Breaker: other, tb: t})
-		for range domain.DefaultFailureThreshold {
-			_ = e.call(domain.Failure)
-			_ = (&node{Breaker: other, tb: t}).call(domain.Failure)
-		}
+		both := []*examiner{e, other}
+		trip(nodesOf(both)...)
 		time.Sleep(35 * time.Second)
-		if e.ran() != 1 || e.Status().Fleet != domain.StateHalfOpen {
-			t.Errorf("%d checks ran, and it is %v; want one under way", e.ran(), e.Status().Fleet)
-		}
-		if s := other.Status(); s.Fleet != domain.StateClosed {
-			t.Errorf("the other breaker is %v; want it closed by its check", s.Fleet)
+		for i, n := range ranOn(both) {
+			if s := both[i].Status(); n != 1 || s.Fleet != domain.StateHalfOpen {
+				t.Errorf("of %s %d checks ran, and it is %v; want one under way", s.Name, n, s.Fleet)
+			}
 		}
 	})
 }
