@@ -32,6 +32,7 @@ func architecture() []rule {
 		{".", nil}, // the landing page of the docs
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
+		{"guardhttp", []string{"std", "./domain/...", "./orchestrator"}},
 		{"operate", []string{"std", "./domain/..."}},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"classify", []string{"std", "./domain"}},
