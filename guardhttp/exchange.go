@@ -19,10 +19,9 @@ type exchange struct {
 	decisions orchestrator.Decisions
 	values    [2]string // of the fields that are set
 
-	ran     bool
-	status  int // 0 = no response yet
-	taken   bool
-	outcome error
+	ran    bool // the handler
+	status int  // 0 = no response yet
+	taken  bool // the handler has the connection
 }
 
 // began reports whether the client got anything.

@@ -25,17 +25,13 @@ type sending struct {
 	mu        sync.Mutex
 	tries     int
 	flying    int              // of these
-	last      error            // of a try that must not be followed by another
 	responses []*http.Response // that somebody has to close
 }
 
 // prepare returns the request for one more try. Only the first one may have the body that
 // the client gave; a RoundTripper leaves the client's request as it was.
 func (s *sending) prepare(ctx context.Context) (*http.Request, *trip, error) {
-	first, err := s.begin()
-	if err != nil {
-		return nil, nil, err
-	}
+	first := s.begin()
 	t := newTrip(ctx, s.request.Context())
 	request := s.request.WithContext(t.ctx) //nolint:contextcheck // it follows both
 	if !first && s.request.GetBody != nil {
@@ -43,27 +39,23 @@ func (s *sending) prepare(ctx context.Context) (*http.Request, *trip, error) {
 		if err != nil {
 			t.end()
 			s.landed()
-			return nil, nil, s.final(err)
+			return nil, nil, domain.MarkPermanent(err)
 		}
 		request.Body = again
 	}
 	return request, t, nil
 }
 
-// begin counts one more try, and reports whether it is the first. One that must not be
-// made gets the error of the last that was.
-func (s *sending) begin() (first bool, err error) {
+// begin counts one more try, and reports whether it is the first.
+func (s *sending) begin() (first bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.last != nil {
-		return false, s.last // a guard's own RetryIf may want more than can be
-	}
 	if s.flying == 0 { // it is a retry, and not a hedge: nobody wants what came before
 		s.discard(nil)
 	}
 	s.flying++
 	s.tries++
-	return s.tries == 1, nil
+	return s.tries == 1
 }
 
 // landed is the end of a try.
@@ -73,34 +65,21 @@ func (s *sending) landed() {
 	s.flying--
 }
 
-// failed is the error of a try that got no response.
-func (s *sending) failed(err error) error {
-	if s.again || neverSent(err) && rewindable(s.request) {
-		return err
+// repeat reports whether the request may be sent again after err, whatever the guard says.
+func (s *sending) repeat(err error) bool {
+	if wait, asked := domain.RetryAfter(err); asked && wait > longestWait {
+		return false
 	}
-	return s.final(err)
+	return s.again || neverSent(err) && rewindable(s.request)
 }
 
 // answered is the error that stands for a response inside the guard.
 func (s *sending) answered(response *http.Response) error {
 	s.note(response)
 	var err error = &StatusError{Code: response.StatusCode, response: response}
-	wait, asked := waitOf(response, now())
-	if asked {
+	if wait, asked := waitOf(response, now()); asked {
 		err = domain.MarkRetryAfter(err, wait)
 	}
-	if !s.again || wait > longestWait {
-		return s.final(err)
-	}
-	return err
-}
-
-// final marks an error after which the request is not sent again.
-func (s *sending) final(err error) error {
-	err = domain.MarkPermanent(err)
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last = err
 	return err
 }
 

@@ -63,8 +63,8 @@ type guarded struct {
 
 func (h *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	x := &exchange{ResponseWriter: w, handler: h, request: r}
-	var calls [3]orchestrator.Call
-	told := calls[:0]
+	var calls [4]orchestrator.Call
+	told := append(calls[:0], orchestrator.RepeatIf(orchestrator.Never))
 	if h.fields.wanted() {
 		told = append(told, orchestrator.Tell(&x.decisions))
 	}
@@ -83,7 +83,7 @@ func (h *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // explain answers a request that has no response, with why.
 func (h *guarded) explain(x *exchange, err error) {
-	if refusal, ok := orchestrator.RefusalOf(err); ok && !x.ran {
+	if refusal, ok := orchestrator.RefusalOf(err); ok {
 		x.tellLimits()
 		h.Refuse(x.ResponseWriter, x.request, refusal)
 		return
@@ -97,18 +97,17 @@ func (h *guarded) explain(x *exchange, err error) {
 	}
 }
 
-// serve runs the handler. A guard that would try again gets what came of the first try.
+// serve runs the handler.
 func (x *exchange) serve(ctx context.Context) error {
-	if x.ran {
-		return x.outcome
-	}
 	x.ran = true
 	x.tellLimits()
 	x.handler.next.ServeHTTP(x.writer(), x.request.WithContext(ctx))
-	if x.status != 0 && x.handler.Failed(x.status) {
-		x.outcome = domain.MarkPermanent(&StatusError{Code: x.status})
-	} else if !x.began() && ctx.Err() != nil {
-		x.outcome = domain.MarkPermanent(context.Cause(ctx))
+	switch {
+	case x.status != 0 && x.handler.Failed(x.status):
+		return &StatusError{Code: x.status}
+	case !x.began() && ctx.Err() != nil:
+		return context.Cause(ctx)
+	default:
+		return nil
 	}
-	return x.outcome
 }

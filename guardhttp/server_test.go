@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
+	"log"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -268,8 +269,9 @@ func TestHandlerRunsOnce(t *testing.T) {
 				time.Sleep(time.Second)
 				w.WriteHeader(http.StatusBadGateway)
 			}))
-			if response := get(t, h); response.status != http.StatusBadGateway || runs != 1 {
-				t.Errorf("%s: %d after %d runs", name, response.status, runs)
+			start := time.Now()
+			if response := get(t, h); response.status != http.StatusBadGateway || runs != 1 || time.Since(start) != time.Second {
+				t.Errorf("%s: %d after %d runs and %s", name, response.status, runs, time.Since(start))
 			}
 		})
 	}
@@ -390,6 +392,33 @@ func TestWriterOfAServer(t *testing.T) {
 		if got := bodyOf(t, response); got != want || response.StatusCode != http.StatusOK {
 			t.Errorf("%s: %s %q; want %q", path, response.Status, got, want)
 		}
+	}
+}
+
+// TestTakenOver: on a connection that was handed over nothing else is said, not even that
+// the time is up.
+func TestTakenOver(t *testing.T) {
+	var complaints bytes.Buffer
+	s := httptest.NewUnstartedServer(guardhttp.Server{Guard: guard(t, hold.Timeout{Duration: time.Millisecond})}.Handler(http.HandlerFunc(
+		func(w http.ResponseWriter, r *http.Request) {
+			conn, _, err := http.NewResponseController(w).Hijack()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			<-r.Context().Done()
+			_, _ = io.WriteString(conn, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\ntaken")
+			_ = conn.Close()
+		})))
+	s.Config.ErrorLog = log.New(&complaints, "", 0)
+	s.Start()
+	response := fetch(t, s.Client(), s.URL)
+	if got := bodyOf(t, response); got != "taken" {
+		t.Errorf("it says %q", got)
+	}
+	s.Close()
+	if complaints.Len() != 0 {
+		t.Errorf("the server: %s", complaints.String())
 	}
 }
 

@@ -51,7 +51,7 @@ func Repeatable(r *http.Request) bool {
 // RoundTrip sends one request under the guard.
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	s := &sending{transport: t, request: r, again: t.repeatable(r)}
-	response, err := s.run(t.calls(r)) //nolint:contextcheck // the request has it
+	response, err := s.run(append(t.calls(r), orchestrator.RepeatIf(s.repeat))) //nolint:contextcheck // the request has it
 	s.closeBody()
 	if err == nil {
 		return s.keep(response), nil
@@ -86,7 +86,7 @@ func (t *Transport) next() http.RoundTripper {
 }
 
 func (t *Transport) calls(r *http.Request) []orchestrator.Call {
-	calls := make([]orchestrator.Call, 0, 2)
+	calls := make([]orchestrator.Call, 0, 3)
 	if t.Key != nil {
 		calls = append(calls, orchestrator.Key(t.Key(r)))
 	}
@@ -120,7 +120,7 @@ func (s *sending) once(ctx context.Context) (*http.Response, error) {
 	defer s.landed()
 	response, err := s.transport.next().RoundTrip(request)
 	if err = trip.arrived(response, err); err != nil {
-		return nil, s.failed(err)
+		return nil, err
 	}
 	response.Request = s.request
 	trip.own(response)

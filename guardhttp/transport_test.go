@@ -280,6 +280,9 @@ func TestOutcomesOfResponses(t *testing.T) {
 			t.Fatal(err)
 		}
 		_ = response.Body.Close()
+		if response.Request != request {
+			t.Error("the response is not for the client's own request")
+		}
 		b, _ := o.CircuitBreaker("api")
 		if s := b.Status(); s.Calls != tt.calls || s.Failures != tt.failures {
 			t.Errorf("status %d: %d calls, %d failures; want %d, %d", tt.status, s.Calls, s.Failures, tt.calls, tt.failures)
