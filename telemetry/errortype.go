@@ -49,8 +49,8 @@ func ErrorType(err error) string {
 	return typeOther
 }
 
-// summaryType is the type of a call's error.
-func summaryType(s *orchestrator.Summary) string {
+// CallErrorType is [ErrorType] of a call, or "panic" where its function did not return.
+func CallErrorType(s orchestrator.Summary) string {
 	if s.Panicked {
 		return typePanic
 	}

@@ -66,22 +66,22 @@ func (r *Recorder) newPart(k partKey) *partSeries {
 		r.decides(p, bulkheadDecisions, k, allowed, refused, failed)
 	case orchestrator.PartBreaker:
 		for _, result := range []orchestrator.Result{allowed, refused} {
-			p.byResult[result][0] = r.meter.Adder(breakerDecisions, k.guard, k.name, word(result))
+			p.byResult[result][0] = r.meter.Adder(breakerDecisions, k.guard, k.name, Word(result))
 		}
 		for outcome := range p.byOutcome {
-			p.byOutcome[outcome] = r.meter.Adder(breakerReports, k.guard, k.name, word(domain.Outcome(outcome)))
+			p.byOutcome[outcome] = r.meter.Adder(breakerReports, k.guard, k.name, Word(domain.Outcome(outcome)))
 		}
 	case orchestrator.PartExclusive:
 		for _, result := range []orchestrator.Result{allowed, refused, failed} {
-			p.byResult[result][0] = r.meter.Adder(exclusiveDecisions, k.guard, k.name, word(result))
+			p.byResult[result][0] = r.meter.Adder(exclusiveDecisions, k.guard, k.name, Word(result))
 		}
 		p.byResult[orchestrator.ResultLost][0] = r.meter.Adder(exclusiveLosses, k.guard, k.name)
 	case orchestrator.PartRetry:
-		p.byResult[again][0] = r.meter.Adder(retryDecisions, k.guard, k.name, word(again))
+		p.byResult[again][0] = r.meter.Adder(retryDecisions, k.guard, k.name, Word(again))
 		p.byResult[gaveUp][0] = r.meter.Adder(retryDecisions, k.guard, k.name, resultExhausted)
 		p.budgetEmpty = r.meter.Adder(retryDecisions, k.guard, k.name, resultBudgetEmpty)
 	case orchestrator.PartHedge:
-		p.byResult[again][0] = r.meter.Adder(hedgeDecisions, k.guard, k.name, word(again))
+		p.byResult[again][0] = r.meter.Adder(hedgeDecisions, k.guard, k.name, Word(again))
 		p.budgetEmpty = r.meter.Adder(hedgeDecisions, k.guard, k.name, resultBudgetEmpty)
 	case orchestrator.PartTimeout:
 		p.byResult[orchestrator.ResultTimedOut][0] = r.meter.Adder(timeouts, k.guard)
@@ -93,9 +93,9 @@ func (r *Recorder) newPart(k partKey) *partSeries {
 // decides makes the series of a part that may have to decide without the store.
 func (r *Recorder) decides(p *partSeries, m *Metric, k partKey, results ...orchestrator.Result) {
 	for _, result := range results {
-		p.byResult[result][0] = r.meter.Adder(m, k.guard, k.name, word(result), yesNo(false))
+		p.byResult[result][0] = r.meter.Adder(m, k.guard, k.name, Word(result), yesNo(false))
 		if result != orchestrator.ResultFailed { // which is what nothing decided
-			p.byResult[result][1] = r.meter.Adder(m, k.guard, k.name, word(result), yesNo(true))
+			p.byResult[result][1] = r.meter.Adder(m, k.guard, k.name, Word(result), yesNo(true))
 		}
 	}
 }

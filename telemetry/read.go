@@ -39,11 +39,11 @@ func readBreaker(b *fleet.Status, tell func(m *Metric, value int64, values ...st
 		state domain.State
 	}{{domain.ScopeReplica, b.Local}, {domain.ScopeFleet, b.Fleet}} {
 		for _, state := range [...]domain.State{domain.StateClosed, domain.StateHalfOpen, domain.StateOpen} {
-			tell(breakerState, one(state == layer.state), b.Name, word(layer.scope), word(state))
+			tell(breakerState, one(state == layer.state), b.Name, Word(layer.scope), Word(state))
 		}
 	}
 	for _, force := range [...]domain.Force{domain.ForceOpen, domain.ForceClosed, domain.ForceDisabled, domain.ForceMetricsOnly} {
-		tell(breakerOverride, one(force == b.Override.Force), b.Name, word(force))
+		tell(breakerOverride, one(force == b.Override.Force), b.Name, Word(force))
 	}
 }
 

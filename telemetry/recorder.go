@@ -43,9 +43,9 @@ type endSeries struct {
 
 func (r *Recorder) newEnd(k endKey) endSeries {
 	return endSeries{
-		calls:    r.meter.Adder(calls, k.guard, word(k.outcome), k.errorType),
+		calls:    r.meter.Adder(calls, k.guard, Word(k.outcome), k.errorType),
 		attempts: r.meter.Adder(callAttempts, k.guard),
-		duration: r.meter.Timer(callDuration, k.guard, word(k.outcome)),
+		duration: r.meter.Timer(callDuration, k.guard, Word(k.outcome)),
 	}
 }
 
@@ -54,7 +54,7 @@ func (*Recorder) Start(ctx context.Context, _ string) context.Context { return c
 
 // End counts a call, its attempts and its time.
 func (r *Recorder) End(ctx context.Context, s orchestrator.Summary) {
-	series := r.ended.get(endKey{s.Guard, s.Outcome, summaryType(&s)})
+	series := r.ended.get(endKey{s.Guard, s.Outcome, CallErrorType(s)})
 	series.calls.Add(ctx, 1)
 	series.duration.Took(ctx, s.Duration.Seconds())
 	if s.Attempts > 0 {
@@ -93,8 +93,8 @@ func (r *Recorder) StoreCall(ctx context.Context, c fleet.StoreCall) {
 // Event counts an edge: for fleet.Config.OnEvent.
 func (r *Recorder) Event(e domain.Event) {
 	ctx := context.Background()
-	r.meter.Adder(events, word(e.Kind), e.Name).Add(ctx, 1)
+	r.meter.Adder(events, Word(e.Kind), e.Name).Add(ctx, 1)
 	if e.Kind == domain.EventBreaker {
-		r.meter.Adder(breakerTransitions, e.Name, word(e.Scope), word(e.From), word(e.To)).Add(ctx, 1)
+		r.meter.Adder(breakerTransitions, e.Name, Word(e.Scope), Word(e.From), Word(e.To)).Add(ctx, 1)
 	}
 }

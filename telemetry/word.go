@@ -6,9 +6,9 @@ import (
 	"strings"
 )
 
-// word is what a label says for a value of a closed list: its own word, with '_' for
-// what some query languages and dashboards stumble over.
-func word(value fmt.Stringer) string { return plain(value.String()) }
+// Word is what a label says for a value of a closed list, an outcome or a state for one:
+// its own word, with '_' for what query languages stumble over.
+func Word(value fmt.Stringer) string { return plain(value.String()) }
 
 func plain(text string) string { return strings.NewReplacer(" ", "_", "-", "_").Replace(text) }
 
