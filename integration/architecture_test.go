@@ -17,6 +17,8 @@ const (
 	miniredis = "github.com/alicebob/miniredis/v2"
 	rapid     = "pgregory.net/rapid"
 	redsync   = "github.com/go-redsync/redsync/v4"
+	otelAPI   = "go.opentelemetry.io/otel"
+	promAPI   = "github.com/prometheus/client_golang/prometheus"
 )
 
 // architecture has a row for each package of the root module, and of the modules in
@@ -27,6 +29,7 @@ func architecture() []rule {
 	// types of time, no goroutines.
 	domain := []string{"cmp", "context", "errors", "fmt", "math", "slices", "strconv", "strings", "time"}
 	rules := slices.Concat(domain, []string{"./domain"})
+	measured := []string{"std", "./domain/...", "./fleet", "./orchestrator"}
 
 	return []rule{
 		{".", nil}, // the landing page of the docs
@@ -34,6 +37,12 @@ func architecture() []rule {
 
 		{"guardhttp", []string{"std", "./domain/...", "./orchestrator"}},
 		{"operate", []string{"std", "./domain/..."}},
+		// Of OpenTelemetry the API: which SDK there is, programs choose.
+		{"contrib/otel", slices.Concat(measured, []string{
+			"./telemetry", otelAPI, otelAPI + "/attribute", otelAPI + "/codes", otelAPI + "/metric", otelAPI + "/trace/...",
+		})},
+		{"contrib/prometheus", slices.Concat(measured, []string{"./telemetry", promAPI})},
+		{"telemetry", measured},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},

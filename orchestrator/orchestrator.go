@@ -16,7 +16,7 @@ type Config struct {
 	// Classify reads the errors of all guards that are not given a classifier
 	// of their own; see the option [Classify]. Defaults to domain.Classify.
 	Classify func(error) domain.Outcome
-	// Observer sees each call of each guard. Defaults to none.
+	// Observer sees each call of each guard; Observers joins several. Defaults to none.
 	Observer Observer
 }
 
