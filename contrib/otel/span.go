@@ -154,9 +154,7 @@ func noteStep(span trace.Span, s *orchestrator.Step) {
 	span.AddEvent("holdfast."+s.Part.String()+"."+s.Result.String(), trace.WithAttributes(attributes...))
 }
 
-// storeSpan is the span of a call of the store that has just ended. It is dated by the
-// clock of now: StoreCall.Began is that of the process's start plus what has passed since,
-// which does not know of a machine that was suspended.
+// storeSpan is the span of a call of the store that has just ended.
 func (t *Telemetry) storeSpan(ctx context.Context, c *fleet.StoreCall) {
 	end := now()
 	_, span := t.tracer.Start(ctx, "holdfast "+c.Op,
