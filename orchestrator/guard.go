@@ -2,6 +2,9 @@ package orchestrator
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -57,6 +60,14 @@ func (o *Orchestrator) Guard(name string, p domain.Policy, opts ...GuardOption) 
 	}
 	o.guards[name] = g
 	return g, nil
+}
+
+// Guards lists the guards by name. Those of policies that the code carries along are not
+// among them.
+func (o *Orchestrator) Guards() []*Guard {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.SortedFunc(maps.Values(o.guards), func(a, b *Guard) int { return strings.Compare(a.name, b.name) })
 }
 
 // again answers for a guard that is asked for a second time.
