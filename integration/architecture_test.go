@@ -19,6 +19,8 @@ const (
 	redsync   = "github.com/go-redsync/redsync/v4"
 	otelAPI   = "go.opentelemetry.io/otel"
 	promAPI   = "github.com/prometheus/client_golang/prometheus"
+	yamlV4    = "go.yaml.in/yaml/v4"
+	fsnotify  = "github.com/fsnotify/fsnotify"
 )
 
 // architecture has a row for each package of the root module, and of the modules in
@@ -44,6 +46,8 @@ func architecture() []rule {
 		{"contrib/prometheus", slices.Concat(measured, []string{"./telemetry", promAPI})},
 		{"telemetry", measured},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
+		{"contrib/policyfile", []string{"std", "./domain", "./orchestrator", "./policy", fsnotify, yamlV4}},
+		{"contrib/policyfile/cmd/...", []string{"std", "./contrib/policyfile", "./internal/policycheck", "./policy"}},
 		{"policy", []string{"std", "./domain"}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
@@ -66,6 +70,7 @@ func architecture() []rule {
 		{"domain/bulkhead", rules},
 		{"domain/port", slices.Concat(domain, []string{"./domain/..."})},
 
+		{"internal/policycheck", []string{"std", "./domain", "./policy"}}, // the command of two modules
 		{"internal/redisserver", []string{"std"}},
 		{"internal/leaktest", []string{"std"}},
 	}

@@ -20,4 +20,15 @@
 // Some values stand without a name: timeout(2s), rate_limit(100/s), bulkhead(10),
 // hedge(200ms). In a rate_limit a further band is also=1000/h, and burst=20 belongs to the
 // rate before it.
+//
+// # Files
+//
+// [ReadJSON] reads a file of many policies with names, which may extend each other, and says
+// which operation has which. [Read] reads such a document of another format, once somebody
+// has made [Node] values of it; contrib/policyfile does so with YAML, and watches files. All of
+// them have the same words for the same mistake, with its line and column. docs/policies.md
+// has examples, and docs/policyfile.schema.json is for editors.
+//
+// What a file may cost to read is bounded, so it may come from anybody; what it can say
+// about calls is not, so it should come from who may say it.
 package policy

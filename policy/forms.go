@@ -8,7 +8,7 @@ import (
 )
 
 func timeoutForm() form[domain.Timeout] {
-	return form[domain.Timeout]{bare: "a duration", setBare: func(p *domain.Timeout, a arg) (err error) {
+	return form[domain.Timeout]{bare: "a duration", bareName: "duration", setBare: func(p *domain.Timeout, a arg) (err error) {
 		p.Duration, err = parseDuration(a)
 		return err
 	}}
@@ -17,8 +17,9 @@ func timeoutForm() form[domain.Timeout] {
 func bulkheadForm() form[domain.Bulkhead] {
 	type b = domain.Bulkhead
 	return form[b]{
-		bare:    "how many calls may run",
-		setBare: number("", func(p *b) *int { return &p.MaxConcurrent }).set,
+		bare:     "how many calls may run",
+		bareName: "max_concurrent",
+		setBare:  number("", func(p *b) *int { return &p.MaxConcurrent }).set,
 		fields: []field[b]{
 			text("name", func(p *b) *string { return &p.Name }),
 			duration("max_wait", func(p *b) *time.Duration { return &p.MaxWait }),
@@ -40,8 +41,9 @@ func exclusiveForm() form[domain.Exclusive] {
 func hedgeForm() form[domain.Hedge] {
 	type h = domain.Hedge
 	return form[h]{
-		bare:    "a delay",
-		setBare: duration("", func(p *h) *time.Duration { return &p.Delay }).set,
+		bare:     "a delay",
+		bareName: "delay",
+		setBare:  duration("", func(p *h) *time.Duration { return &p.Delay }).set,
 		fields: []field[h]{
 			number("max_hedges", func(p *h) *int { return &p.MaxHedges }),
 			budget(func(p *h) *domain.RetryBudget { return &p.Budget }),
@@ -58,7 +60,10 @@ func retryForm() form[domain.Retry] {
 			n, _ := strconv.Atoi(retries)
 			return attempts.name + "=" + strconv.Itoa(n+1)
 		}},
-		{name: "backoff", set: func(p *r, a arg) (err error) { p.Backoff, err = backoff(a); return err }},
+		{
+			name: "backoff", object: domain.BackoffExponential.String(), kinds: true,
+			set: func(p *r, a arg) (err error) { p.Backoff, err = backoff(a); return err },
+		},
 		duration("max_elapsed", func(p *r) *time.Duration { return &p.MaxElapsed }),
 		budget(func(p *r) *domain.RetryBudget { return &p.Budget }),
 	}}
@@ -86,7 +91,7 @@ func budget[T any](of func(*T) *domain.RetryBudget) field[T] {
 		float("ratio", func(p *b) *float64 { return &p.Ratio }),
 		long("per_second", func(p *b) *int64 { return &p.PerSecond }),
 	}}
-	return field[T]{name: "budget", set: func(p *T, a arg) error {
+	return field[T]{name: "budget", object: "budget", set: func(p *T, a arg) error {
 		if a.call == nil || a.value.text != "budget" {
 			return wrong(a, "budget(ratio=…), such as budget(ratio=0.2, per_second=1)")
 		}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/holdfast-go/holdfast/domain"
 )
@@ -12,10 +13,29 @@ import (
 type kind struct {
 	name  string
 	build func(c *call) (domain.Policy, []Deprecation, error)
+	shape shape
+}
+
+// kindOf finds the kind of that name.
+func kindOf(name string) (kind, bool) {
+	all := kinds()
+	i := slices.IndexFunc(all, func(k kind) bool { return k.name == name })
+	if i < 0 {
+		return kind{}, false
+	}
+	return all[i], true
+}
+
+// kindNames are the names of all of them.
+func kindNames() (names []string) {
+	for _, k := range kinds() {
+		names = append(names, k.name)
+	}
+	return names
 }
 
 // kinds are all of them.
-func kinds() []kind {
+var kinds = sync.OnceValue(func() []kind { //nolint:gochecknoglobals // a constant list
 	return []kind{
 		layer("none", form[domain.None]{}),
 		layer("retry", retryForm()),
@@ -26,10 +46,10 @@ func kinds() []kind {
 		layer("hedge", hedgeForm()),
 		layer("exclusive", exclusiveForm()),
 	}
-}
+})
 
 func layer[T domain.Policy](name string, f form[T]) kind {
-	return kind{name, func(c *call) (domain.Policy, []Deprecation, error) {
+	return kind{name: name, shape: f.shape(), build: func(c *call) (domain.Policy, []Deprecation, error) {
 		var p T
 		old, err := f.fill(&p, c)
 		return p, old, err
@@ -40,9 +60,11 @@ func layer[T domain.Policy](name string, f form[T]) kind {
 type form[T any] struct {
 	// bare is what the first value without a name is, such as "a duration"; "" when there
 	// is none. It is required where there is one.
-	bare    string
-	setBare func(*T, arg) error
-	fields  []field[T]
+	bare string
+	// bareName is its name where fields have names, as in files: that of the domain.
+	bareName string
+	setBare  func(*T, arg) error
+	fields   []field[T]
 }
 
 // A field is one argument with a name.
@@ -53,6 +75,12 @@ type field[T any] struct {
 	old func(value string) string
 	// many says that it may stand several times.
 	many bool
+	// object is the kind of the call that an object in its place means, in a file; "" when
+	// it takes none. Where kinds is set, its field "kind" names another.
+	object string
+	kinds  bool
+	// word says that it takes a string, and no number in its place.
+	word bool
 }
 
 // fill reads the arguments of a call into p.
@@ -64,7 +92,10 @@ func (f form[T]) fill(p *T, c *call) (old []Deprecation, err error) {
 			}
 		}
 		expected := fmt.Sprintf("%s first, as in %s(…)", f.bare, c.kind.text)
-		return nil, &SyntaxError{Column: c.kind.column, Problem: c.kind.text + " has no value", Expected: expected}
+		if c.object {
+			expected = "the field " + f.bareName
+		}
+		return nil, &SyntaxError{Position: c.kind.at, Problem: c.kind.text + " has no value", Expected: expected}
 	}
 	seen := make(map[string]bool)
 	for i, a := range c.args {
@@ -93,14 +124,14 @@ func (f form[T]) put(p *T, c *call, a arg, seen map[string]bool) (old []Deprecat
 		return nil, err
 	}
 	if seen[a.name.text] && !found.many {
-		return nil, &SyntaxError{Column: a.name.column, Problem: quote(a.name.text) + " stands twice"}
+		return nil, &SyntaxError{Position: a.name.at, Problem: quote(a.name.text) + " stands twice"}
 	}
 	seen[a.name.text] = true
 	if err := found.set(p, a); err != nil {
 		return nil, err
 	}
 	if found.old != nil {
-		old = []Deprecation{{a.name.column, a.name.text + "=" + a.value.text, found.old(a.value.text)}}
+		old = []Deprecation{{a.name.at, a.name.text + "=" + a.value.text, found.old(a.value.text)}}
 	}
 	return old, nil
 }
@@ -112,8 +143,11 @@ func (f form[T]) find(c *call, a arg) (field[T], error) {
 		return f.fields[i], nil
 	}
 	names := f.names()
+	if c.object && f.bareName != "" {
+		names = slices.Insert(names, 0, f.bareName)
+	}
 	return field[T]{}, &SyntaxError{
-		Column: a.name.column, Problem: c.kind.text + " has no field " + quote(a.name.text),
+		Position: a.name.at, Problem: c.kind.text + " has no field " + quote(a.name.text),
 		Expected: oneOf(names), Nearest: nearest(a.name.text, names),
 	}
 }
@@ -122,7 +156,7 @@ func (f form[T]) find(c *call, a arg) (field[T], error) {
 func (f form[T]) stray(c *call, a arg) error {
 	names := f.names()
 	return &SyntaxError{
-		Column: a.value.column, Problem: quote(a.value.text) + " has no name in " + c.kind.text,
+		Position: a.value.at, Problem: quote(a.value.text) + " has no name in " + c.kind.text,
 		Expected: "name=value", Nearest: nearest(a.value.text, names),
 	}
 }

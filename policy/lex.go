@@ -8,8 +8,8 @@ import (
 
 // A token is a word, or one of the marks.
 type token struct {
-	text   string // "" at the end
-	column int
+	text string // "" at the end
+	at   Position
 }
 
 // marks have a meaning of their own wherever they stand.
@@ -40,7 +40,7 @@ func (l *lexer) next() token {
 	end := strings.IndexFunc(l.rest, func(r rune) bool { return unicode.IsSpace(r) || strings.ContainsRune(marks, r) })
 	switch {
 	case l.rest == "":
-		return token{column: at}
+		return token{at: Position{Column: at}}
 	case end == 0:
 		end = 1 // a mark
 	case end < 0:
@@ -48,7 +48,7 @@ func (l *lexer) next() token {
 	}
 	text := l.rest[:end]
 	l.skip(end)
-	return token{text, at}
+	return token{text, Position{Column: at}}
 }
 
 func (l *lexer) skip(bytes int) {

@@ -9,8 +9,9 @@ import (
 func limitForm() form[domain.RateLimit] {
 	type r = domain.RateLimit
 	return form[r]{
-		bare:    "a rate",
-		setBare: func(p *r, a arg) (err error) { p.Limit, err = parseLimit(a); return err },
+		bare:     "a rate",
+		bareName: "limit",
+		setBare:  func(p *r, a arg) (err error) { p.Limit, err = parseLimit(a); return err },
 		fields: []field[r]{
 			{name: "burst", set: burst, many: true},
 			{name: "also", set: also, many: true},
@@ -44,7 +45,7 @@ func last(p *domain.RateLimit) *domain.Limit {
 func burst(p *domain.RateLimit, a arg) error {
 	band := last(p)
 	if band.Burst != 0 {
-		return &SyntaxError{Column: a.name.column, Problem: "the rate before it has a burst already"}
+		return &SyntaxError{Position: a.name.at, Problem: "the rate before it has a burst already"}
 	}
 	n, err := parseInt(a)
 	if err == nil && n <= 0 {
@@ -66,5 +67,5 @@ func also(p *domain.RateLimit, a arg) error {
 			return err
 		}
 	}
-	return &SyntaxError{Column: a.name.column, Problem: "there are more bands than a limit can have"}
+	return &SyntaxError{Position: a.name.at, Problem: "there are more bands than a limit can have"}
 }

@@ -34,33 +34,32 @@ func Check(text string) (domain.Policy, []Deprecation, error) {
 
 // build makes the policy of one layer.
 func build(c *call) (domain.Policy, []Deprecation, error) {
-	for _, k := range kinds() {
-		if k.name != c.kind.text {
-			continue
-		}
-		p, old, err := k.build(c)
-		if err != nil {
-			return nil, nil, err
-		}
-		if err := p.Validate(); err != nil {
-			return nil, nil, misfit(c, err)
-		}
-		return p, old, nil
+	k, known := kindOf(c.kind.text)
+	if !known {
+		return nil, nil, noKind(c.kind, kindNames())
 	}
-	var names []string
-	for _, k := range kinds() {
-		names = append(names, k.name)
+	p, old, err := k.build(c)
+	if err != nil {
+		return nil, nil, err
 	}
-	return nil, nil, &SyntaxError{
-		Column: c.kind.column, Problem: quote(c.kind.text) + " is no kind of policy",
-		Expected: "one of " + strings.Join(names, ", "), Nearest: nearest(c.kind.text, names),
+	if err := p.Validate(); err != nil {
+		return nil, nil, misfit(c, err)
+	}
+	return p, old, nil
+}
+
+// noKind is the error of a name that is none of those that may stand there.
+func noKind(name token, names []string) error {
+	return &SyntaxError{
+		Position: name.at, Problem: quote(name.text) + " is no kind of policy",
+		Expected: oneOf(names), Nearest: nearest(name.text, names),
 	}
 }
 
 // misfit is the error of a policy that can be read and cannot be meant: where its field
 // stands or, if it does not, the policy.
 func misfit(c *call, err error) error {
-	wrong := &SyntaxError{Column: c.kind.column, Problem: strings.TrimPrefix(err.Error(), domain.ErrInvalidPolicy.Error()+": "), Err: err}
+	wrong := &SyntaxError{Position: c.kind.at, Problem: strings.TrimPrefix(err.Error(), domain.ErrInvalidPolicy.Error()+": "), Err: err}
 	invalid, ok := errors.AsType[*domain.PolicyError](err)
 	if !ok {
 		return wrong
@@ -72,19 +71,19 @@ func misfit(c *call, err error) error {
 		case a.name.text != field:
 			continue
 		case a.call != nil && rest != "":
-			wrong.Column = a.call.columnOf(snake(rest), a.value.column)
+			wrong.Position = a.call.placeOf(snake(rest), a.value.at)
 		default:
-			wrong.Column = a.value.column
+			wrong.Position = a.value.at
 		}
 	}
 	return wrong
 }
 
-// columnOf is where the value of a name stands, or else.
-func (c *call) columnOf(name string, otherwise int) int {
+// placeOf is where the value of a name stands, or else.
+func (c *call) placeOf(name string, otherwise Position) Position {
 	for _, a := range c.args {
 		if a.name.text == name {
-			return a.value.column
+			return a.value.at
 		}
 	}
 	return otherwise

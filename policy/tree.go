@@ -15,6 +15,8 @@ const (
 type call struct {
 	kind token
 	args []arg
+	// object says that it stands in a file as an object with fields.
+	object bool
 }
 
 // An arg is one of them. One without a name has a zero name.
@@ -30,13 +32,21 @@ type reader struct {
 	ahead token
 }
 
-// read returns the layers of a text.
-func read(text string) ([]*call, error) {
+func newReader(text string) (*reader, error) {
 	if len(text) > maxText {
-		return nil, &SyntaxError{Column: 1, Problem: fmt.Sprintf("the text is longer than %d bytes", maxText)}
+		return nil, &SyntaxError{Position: Position{Column: 1}, Problem: fmt.Sprintf("the text is longer than %d bytes", maxText)}
 	}
 	r := &reader{lexer: lexer{rest: text, column: 1}}
 	r.advance()
+	return r, nil
+}
+
+// read returns the layers of a text.
+func read(text string) ([]*call, error) {
+	r, err := newReader(text)
+	if err != nil {
+		return nil, err
+	}
 	var layers []*call
 	for {
 		layer, err := r.call(0)
@@ -55,6 +65,26 @@ func read(text string) ([]*call, error) {
 	}
 }
 
+// readValue returns what stands after "name=".
+func readValue(name token, text string) (arg, error) {
+	r, err := newReader(text)
+	if err != nil {
+		return arg{}, err
+	}
+	if !r.ahead.isWord() {
+		return arg{}, r.unexpected("a value")
+	}
+	a := arg{name: name, value: r.take()}
+	if r.ahead.text == "(" {
+		a.call = &call{kind: a.value}
+		err = r.arguments(a.call, 1)
+	}
+	if err == nil && r.ahead.text != "" {
+		err = r.unexpected("one value")
+	}
+	return a, err
+}
+
 func (r *reader) advance() { r.ahead = r.lexer.next() }
 
 // take returns the token ahead, and goes on to the one after it.
@@ -70,7 +100,7 @@ func (r *reader) unexpected(expected string) error {
 	if r.ahead.text != "" {
 		problem = "there is " + quote(r.ahead.text)
 	}
-	return &SyntaxError{Column: r.ahead.column, Problem: problem, Expected: expected}
+	return &SyntaxError{Position: r.ahead.at, Problem: problem, Expected: expected}
 }
 
 // call reads a kind and, in parentheses, its arguments.
@@ -88,7 +118,7 @@ func (r *reader) call(depth int) (*call, error) {
 // arguments reads what stands in parentheses.
 func (r *reader) arguments(c *call, depth int) error {
 	if depth >= maxDepth {
-		return &SyntaxError{Column: r.ahead.column, Problem: "it is nested too deeply"}
+		return &SyntaxError{Position: r.ahead.at, Problem: "it is nested too deeply"}
 	}
 	r.advance()
 	if r.ahead.text == ")" {

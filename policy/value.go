@@ -18,7 +18,7 @@ func wrong(a arg, expected string) error {
 	if a.name.text != "" {
 		problem += " for " + a.name.text
 	}
-	return &SyntaxError{Column: a.value.column, Problem: "there is " + problem, Expected: expected}
+	return &SyntaxError{Position: a.value.at, Problem: "there is " + problem, Expected: expected}
 }
 
 // plain returns the word of an argument; false when it is a call.
@@ -89,7 +89,7 @@ func parseLimit(a arg) (domain.Limit, error) {
 // The fields of each type.
 
 func text[T any](name string, of func(*T) *string) field[T] {
-	return field[T]{name: name, set: func(p *T, a arg) error {
+	return field[T]{name: name, word: true, set: func(p *T, a arg) error {
 		word, ok := plain(a)
 		if !ok {
 			return wrong(a, "a name")
@@ -149,7 +149,7 @@ func choose[V interface{ String() string }](a arg, values []V) (V, error) {
 	}
 	var none V
 	err := &SyntaxError{
-		Column: a.value.column, Problem: "there is " + quote(a.value.text) + " for " + a.name.text,
+		Position: a.value.at, Problem: "there is " + quote(a.value.text) + " for " + a.name.text,
 		Expected: oneOf(names), Nearest: nearest(a.value.text, names),
 	}
 	return none, err
