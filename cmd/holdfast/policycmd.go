@@ -14,7 +14,7 @@ func runPolicy(args []string, out, errs io.Writer) int {
 		Program: "holdfast policy check",
 		Formats: policycheck.Basic(),
 		Elsewhere: "YAML is read by holdfast-policyfile, which is got by " +
-			"go install github.com/holdfast-go/holdfast/contrib/policyfile/cmd/holdfast-policyfile@latest",
+			"go get -tool github.com/holdfast-go/holdfast/contrib/policyfile/cmd/holdfast-policyfile",
 		Out: out, Errs: errs, Lookup: os.LookupEnv,
 	}
 	switch {

@@ -1,8 +1,8 @@
 // Command holdfast-policyfile checks files of policies, in YAML, JSON and text, as
 // `holdfast policy check` does, which knows no YAML.
 //
-//	go install github.com/holdfast-go/holdfast/contrib/policyfile/cmd/holdfast-policyfile@latest
-//	holdfast-policyfile check policies.yaml
+//	go get -tool github.com/holdfast-go/holdfast/contrib/policyfile/cmd/holdfast-policyfile
+//	go tool holdfast-policyfile check policies.yaml
 package main
 
 import (
