@@ -44,6 +44,7 @@ func architecture() []rule {
 		{"contrib/prometheus", slices.Concat(measured, []string{"./telemetry", promAPI})},
 		{"telemetry", measured},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
+		{"rollout", []string{"std", "./domain/...", "./orchestrator"}},
 		{"policy", []string{"std", "./domain"}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},

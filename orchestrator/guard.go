@@ -2,6 +2,9 @@ package orchestrator
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -25,6 +28,16 @@ func (g *Guard) Name() string { return g.name }
 // Policy returns the policy in force: the one it was made with, or that of the
 // last [Orchestrator.Update].
 func (g *Guard) Policy() domain.Policy { return g.plan.Load().policy }
+
+// Declared returns the policy that the guard was made with, whatever is in force now.
+func (g *Guard) Declared() domain.Policy { return g.declared }
+
+// Guards lists the guards that were made, in the order of their names.
+func (o *Orchestrator) Guards() []*Guard {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.SortedFunc(maps.Values(o.guards), func(a, b *Guard) int { return strings.Compare(a.name, b.name) })
+}
 
 // Guard compiles p under a name that is its own in this process: 1 to 64 ASCII
 // letters, digits, '.', '_' or '-'. Breakers and limits without a name take the

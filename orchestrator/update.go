@@ -33,21 +33,41 @@ func (o *Orchestrator) Update(name string, p domain.Policy) error {
 	return nil
 }
 
-func (o *Orchestrator) update(g *Guard, p domain.Policy) error {
+// CheckUpdate reports what [Orchestrator.Update] would refuse, and changes nothing.
+func (o *Orchestrator) CheckUpdate(name string, p domain.Policy) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	g, exists := o.guards[name]
+	if !exists {
+		return invalid(kindGuard, "Name", fmt.Sprintf("%q is not a guard's", name))
+	}
+	if _, _, err := o.planUpdate(g, p); err != nil {
+		return fmt.Errorf("update %q: %w", name, err)
+	}
+	return nil
+}
+
+// planUpdate returns the layers of p, and what has to change for them.
+func (o *Orchestrator) planUpdate(g *Guard, p domain.Policy) ([]domain.Policy, []change, error) {
 	layers, err := o.plausible(g.name, p)
+	if err != nil || o.bare {
+		return layers, nil, err
+	}
+	changes, err := o.changes(layers)
+	if err != nil {
+		return nil, nil, err
+	}
+	return layers, changes, o.leasesSufficeElsewhere(g, layers)
+}
+
+func (o *Orchestrator) update(g *Guard, p domain.Policy) error {
+	layers, changes, err := o.planUpdate(g, p)
 	if err != nil {
 		return err
 	}
 	if o.bare {
 		g.plan.Store(&plan{name: g.name, policy: p})
 		return nil
-	}
-	changes, err := o.changes(layers)
-	if err != nil {
-		return err
-	}
-	if err := o.leasesSufficeElsewhere(g, layers); err != nil {
-		return err
 	}
 	if err := applyAll(changes); err != nil {
 		return err
