@@ -17,6 +17,8 @@ const (
 	miniredis = "github.com/alicebob/miniredis/v2"
 	rapid     = "pgregory.net/rapid"
 	redsync   = "github.com/go-redsync/redsync/v4"
+	grpc      = "google.golang.org/grpc"
+	gqlgen    = "github.com/99designs/gqlgen"
 )
 
 // architecture has a row for each package of the root module, and of the modules in
@@ -32,6 +34,11 @@ func architecture() []rule {
 		{".", nil}, // the landing page of the docs
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
+		{"contrib/grpc", []string{
+			"std", "./domain/...", "./fleet", "./orchestrator", grpc + "/...",
+			"google.golang.org/genproto/googleapis/rpc/...", "google.golang.org/protobuf/...",
+		}},
+		{"contrib/gqlgen/...", []string{"std", "./domain/...", "./orchestrator", gqlgen + "/...", "github.com/vektah/gqlparser/v2/..."}},
 		{"operate", []string{"std", "./domain/..."}},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"classify", []string{"std", "./domain"}},
