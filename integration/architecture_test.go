@@ -19,6 +19,8 @@ const (
 	redsync   = "github.com/go-redsync/redsync/v4"
 	otelAPI   = "go.opentelemetry.io/otel"
 	promAPI   = "github.com/prometheus/client_golang/prometheus"
+	grpc      = "google.golang.org/grpc"
+	gqlgen    = "github.com/99designs/gqlgen"
 )
 
 // architecture has a row for each package of the root module, and of the modules in
@@ -36,6 +38,11 @@ func architecture() []rule {
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
 		{"guardhttp", []string{"std", "./domain/...", "./orchestrator"}},
+		{"contrib/grpc", []string{
+			"std", "./domain/...", "./fleet", "./orchestrator", grpc + "/...",
+			"google.golang.org/genproto/googleapis/rpc/...", "google.golang.org/protobuf/...",
+		}},
+		{"contrib/gqlgen/...", []string{"std", "./domain/...", "./orchestrator", gqlgen + "/...", "github.com/vektah/gqlparser/v2/..."}},
 		{"operate", []string{"std", "./domain/..."}},
 		// Of OpenTelemetry the API: which SDK there is, programs choose.
 		{"contrib/otel", slices.Concat(measured, []string{
