@@ -2,7 +2,6 @@ package holdfastgrpc
 
 import (
 	"context"
-	"errors"
 	"io"
 	"slices"
 
@@ -95,7 +94,7 @@ func (s *clientStream) finished(err error) {
 // guard's in place of what came of it.
 func (s *clientStream) end(came error) error {
 	var err error
-	if !errors.Is(came, io.EOF) {
+	if came != io.EOF { //nolint:errorlint // that is what gRPC returns, and nothing that wraps it
 		err = answered(came)
 	}
 	said := s.stream.Close(err)
@@ -136,7 +135,7 @@ func (s *clientStream) SendMsg(m any) error {
 		return err
 	}
 	err := s.ClientStream.SendMsg(m)
-	if err == nil || errors.Is(err, io.EOF) { // RecvMsg has the reason
+	if err == nil || err == io.EOF { //nolint:errorlint // as above; RecvMsg has the reason
 		return err
 	}
 	return s.end(err)
