@@ -14,15 +14,11 @@ import (
 func (f *Follower) hear(p port.Publication) {
 	f.heard = p.Version
 	c := Change{Version: p.Version, Shadow: p.Shadow}
-	policies, err := f.config.Read(p.Document)
+	wanted, err := f.config.Read(p.Document)
 	if err != nil {
 		c.Err = fmt.Errorf("published policies of version %d: %w", p.Version, err)
 		f.tell(c)
 		return
-	}
-	wanted := make(map[string]domain.Policy, len(policies))
-	for name, policy := range policies {
-		wanted[name] = domain.WithVersion(policy, int64(p.Version))
 	}
 	steps := f.steps(wanted, p.Version)
 	c.Guards = slices.Sorted(maps.Keys(steps))
@@ -40,17 +36,17 @@ func (f *Follower) hear(p port.Publication) {
 
 // steps are what has to change for a publication, by guard: those that it names, and those
 // that one before it has changed and that it does not name.
-func (f *Follower) steps(wanted map[string]domain.Policy, version uint64) map[string]domain.Policy {
+func (f *Follower) steps(wanted func(string) (domain.Policy, bool), version uint64) map[string]domain.Policy {
 	steps := make(map[string]domain.Policy)
 	for _, g := range f.config.Orchestrator.Guards() {
-		to, named := wanted[g.Name()]
-		switch {
-		case !named && !f.changed[g.Name()]:
-			continue
-		case !named:
-			to = domain.WithVersion(g.Declared(), int64(version))
+		to, named := wanted(g.Name())
+		if !named {
+			if !f.changed[g.Name()] {
+				continue
+			}
+			to = g.Declared()
 		}
-		if to != g.Policy() {
+		if to = domain.WithVersion(to, int64(version)); to != g.Policy() {
 			steps[g.Name()] = to
 		}
 	}
@@ -59,14 +55,20 @@ func (f *Follower) steps(wanted map[string]domain.Policy, version uint64) map[st
 
 // reach brings guards that were made since to what is in force.
 func (f *Follower) reach() {
+	if f.wanted == nil {
+		return
+	}
 	c := Change{Version: f.seen.Version}
 	for _, g := range f.config.Orchestrator.Guards() {
-		to, named := f.wanted[g.Name()]
-		if !named || f.changed[g.Name()] {
+		if f.changed[g.Name()] {
+			continue
+		}
+		to, named := f.wanted(g.Name())
+		if !named {
 			continue
 		}
 		f.changed[g.Name()] = true // also where it is refused: that is told once
-		if to == g.Policy() {
+		if to = domain.WithVersion(to, int64(f.seen.Version)); to == g.Policy() {
 			continue
 		}
 		c.Guards = append(c.Guards, g.Name())

@@ -4,7 +4,7 @@
 //	follower, err := rollout.Follow(rollout.Config{
 //		Orchestrator: orch,
 //		Policies:     stores.Policies,
-//		Read:         read, // of the document, such as policy.ReadJSON
+//		Read:         read, // of the document
 //	})
 //	…
 //	defer follower.Close()
@@ -44,8 +44,9 @@ type Config struct {
 	Orchestrator *orchestrator.Orchestrator
 	// Policies is the store's port.
 	Policies port.PolicyStore
-	// Read reads a document: which policy each guard is to have, by its name.
-	Read func(document string) (map[string]domain.Policy, error)
+	// Read reads a document: it returns what says which policy a guard is to have, by its
+	// name; false is a guard that the document does not concern.
+	Read func(document string) (func(guard string) (domain.Policy, bool), error)
 }
 
 // A Change is what became of a publication here.
@@ -65,10 +66,10 @@ type Follower struct {
 	cancel  context.CancelFunc
 	ended   sync.WaitGroup
 
-	seen    port.Publication         // the last one that could be applied
-	heard   uint64                   // the version of the last one that was looked at
-	wanted  map[string]domain.Policy // what it says, with its version
-	changed map[string]bool          // guards that a publication has changed
+	seen    port.Publication                         // the last one that could be applied
+	heard   uint64                                   // the version of the last one that was looked at
+	wanted  func(guard string) (domain.Policy, bool) // what it says
+	changed map[string]bool                          // guards that a publication has changed
 }
 
 // Follow starts to follow. It makes no store call itself, so it works while the store is

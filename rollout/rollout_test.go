@@ -24,7 +24,7 @@ import (
 func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
 
 // read reads a document of lines such as "api: timeout(1s)".
-func read(document string) (map[string]hold.Policy, error) {
+func read(document string) (func(string) (hold.Policy, bool), error) {
 	policies := make(map[string]hold.Policy)
 	for line := range strings.Lines(document) {
 		name, text, _ := strings.Cut(strings.TrimSpace(line), ": ")
@@ -34,7 +34,7 @@ func read(document string) (map[string]hold.Policy, error) {
 		}
 		policies[name] = p
 	}
-	return policies, nil
+	return func(guard string) (hold.Policy, bool) { p, ok := policies[guard]; return p, ok }, nil
 }
 
 // A replica follows what is published, and notes what became of it.

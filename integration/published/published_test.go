@@ -46,9 +46,9 @@ func stores(address string) (port.Stores, *redis.Client) {
 }
 
 // read reads a document that is the policy of the guard "api".
-func read(document string) (map[string]hold.Policy, error) {
+func read(document string) (func(string) (hold.Policy, bool), error) {
 	p, err := policy.Parse(document)
-	return map[string]hold.Policy{"api": p}, err
+	return func(guard string) (hold.Policy, bool) { return p, guard == "api" }, err
 }
 
 // beReplica asks for more than the limit allows until in ends, and then says when it was
