@@ -17,8 +17,8 @@ func kindOf(r orchestrator.Reason) kind {
 	switch r {
 	case orchestrator.ReasonRateLimited:
 		return kind{"rate limited", "limit", http.StatusTooManyRequests}
-	case orchestrator.ReasonCostTooHigh: // as gqlgen answers what is too complex
-		return kind{"cost above burst", "limit", http.StatusUnprocessableEntity}
+	case orchestrator.ReasonCostTooHigh:
+		return kind{"cost above burst", "limit", http.StatusBadRequest}
 	case orchestrator.ReasonKeyMissing:
 		return kind{"key missing", "limit", http.StatusBadRequest}
 	case orchestrator.ReasonCircuitOpen:

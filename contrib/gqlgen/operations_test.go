@@ -56,7 +56,7 @@ func TestOperationsAreRefused(t *testing.T) {
 			"",
 			holdfastgqlgen.Config{},
 			object{"code": "COST_TOO_HIGH"},
-			422, "",
+			400, "",
 		},
 		{
 			"nobody said for whom it is",

@@ -10,8 +10,8 @@ import (
 
 // Status stands around a gqlgen server and gives an operation that was refused as a whole
 // the status that HTTP has for it, and a Retry-After in whole seconds where the wait is
-// known: 429 for a limit, 422 for what costs more than the burst, 400 for a missing key, 503
-// for all else. gqlgen itself answers 200, and an extension cannot change that. The body
+// known: 429 for a limit, 400 for what costs more than the burst and for a missing key, 503
+// for all else, as package guardhttp has it. gqlgen itself answers 200, and an extension cannot change that. The body
 // stays as it is.
 //
 //	http.Handle("/query", holdfastgqlgen.Status(srv))
