@@ -50,6 +50,8 @@ func newAnswer(err error) *answer {
 	switch codeOf(err) {
 	case codes.Unavailable, codes.DeadlineExceeded:
 		a.retryable = true
+	case codes.Canceled:
+		a.retryable = true // a timeout of the guard looks like that; who went away himself is not served again
 	case codes.ResourceExhausted:
 		a.retryable = asks
 	default:
