@@ -37,6 +37,8 @@ func architecture() []rule {
 		{".", nil}, // the landing page of the docs
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
+		{"compat", []string{"std", "./domain", "./orchestrator"}},
+		{"archtest", []string{"std"}},
 		{"guardhttp", []string{"std", "./domain/...", "./orchestrator"}},
 		{"contrib/grpc", []string{
 			"std", "./domain/...", "./fleet", "./orchestrator", grpc + "/...",
