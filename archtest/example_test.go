@@ -20,7 +20,7 @@ func (printing) Fatalf(format string, args ...any) { fmt.Printf(format+"\n", arg
 func ExampleImports() {
 	var t printing // in a test it is the *testing.T
 	archtest.Imports(t, "./testdata/shop/domain",
-		archtest.Allow("errors", "strconv", "github.com/holdfast-go/holdfast/archtest/testdata/shop/..."),
+		archtest.Allow("errors", "strconv", "os/exec", "github.com/holdfast-go/holdfast/archtest/testdata/shop/..."),
 		archtest.Trust("github.com/holdfast-go/holdfast/domain"),
 		archtest.Deny("net/...", "database/sql/..."),
 	)

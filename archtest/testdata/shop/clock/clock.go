@@ -1,7 +1,10 @@
-// Package clock asks the network.
+// Package clock asks the network, and another program.
 package clock
 
-import "net"
+import (
+	"net"
+	"os/exec"
+)
 
 // Port is one.
-func Port() int { return (&net.TCPAddr{}).Port }
+func Port() int { return (&net.TCPAddr{}).Port + len((&exec.Cmd{}).Args) }
