@@ -52,6 +52,8 @@ func architecture() []rule {
 		{"telemetry", measured},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"rollout", []string{"std", "./domain/...", "./orchestrator"}},
+		{"compat/gobreaker", measured},
+		{"compat/ratelimit", measured},
 		{"policy", []string{"std", "./domain"}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
