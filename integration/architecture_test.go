@@ -54,6 +54,8 @@ func architecture() []rule {
 		{"telemetry", measured},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"rollout", []string{"std", "./domain/...", "./orchestrator"}},
+		{"compat/gobreaker", measured},
+		{"compat/ratelimit", measured},
 		{"policy", []string{"std", "./domain"}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
