@@ -51,10 +51,9 @@ func (s *shelf) decide(now int64, r *port.TakeRequest) port.TakeReply {
 	var a bucket.Answer
 	foreign := state.DecideOne(now, &r.Rule, r.Manner, &r.Ask, &a)
 	reply := port.TakeReply{Granted: a.Granted, Remaining: a.Remaining, Band: a.Band, Foreign: foreign}
-	switch {
-	case a.RetryMicro == bucket.Never:
+	if a.RetryMicro == bucket.Never {
 		reply.TooHigh = true
-	default:
+	} else {
 		reply.RetryAfter = time.Duration(a.RetryMicro) * time.Microsecond
 	}
 	if now-state.AtMicro >= state.FullMicro() {

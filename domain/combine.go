@@ -38,6 +38,23 @@ func Layers(p Policy) []Policy {
 	return append(Layers(c.outer), Layers(c.inner)...)
 }
 
+// WithVersion returns p with that Version in each of its breakers and limits, so that its
+// numbers decide in the whole fleet over those of a lower one.
+func WithVersion(p Policy, version int64) Policy {
+	layers := Layers(p)
+	for i, layer := range layers {
+		switch l := layer.(type) {
+		case CircuitBreaker:
+			l.Version = version
+			layers[i] = l
+		case RateLimit:
+			l.Version = version
+			layers[i] = l
+		}
+	}
+	return nest(layers)
+}
+
 // Validate reports the first invalid layer, outermost first.
 func (c combined) Validate() error {
 	for _, layer := range Layers(c) {

@@ -19,7 +19,6 @@ type exchange struct {
 	decisions orchestrator.Decisions
 	values    [2]string // of the fields that are set
 
-	ran    bool // the handler
 	status int  // 0 = no response yet
 	taken  bool // the handler has the connection
 }

@@ -82,8 +82,12 @@ var problems = [...]problem{ //nolint:gochecknoglobals // a table that nobody ch
 	},
 }
 
-// timedOut and broken are what else keeps a handler from a response.
+// timedOut, interrupted and broken are what else keeps a handler from a response.
 var (
+	interrupted = problem{ //nolint:gochecknoglobals // as above
+		status: http.StatusServiceUnavailable, title: "Interrupted", reason: "LOCK_LOST",
+		detail: "Another request of this kind may have begun.",
+	}
 	timedOut = problem{ //nolint:gochecknoglobals // as above
 		status: http.StatusServiceUnavailable, title: "Timed out", detail: "The request took longer than it may.", reason: "TIMEOUT",
 	}

@@ -92,14 +92,15 @@ func (h *guarded) explain(x *exchange, err error) {
 	case x.request.Context().Err() != nil: // there is nobody to tell
 	case errors.Is(err, domain.ErrTimeout):
 		writeProblem(x.ResponseWriter, x.request, timedOut)
-	case !x.ran:
+	case errors.Is(err, domain.ErrLockLost):
+		writeProblem(x.ResponseWriter, x.request, interrupted)
+	default:
 		writeProblem(x.ResponseWriter, x.request, broken)
 	}
 }
 
 // serve runs the handler.
 func (x *exchange) serve(ctx context.Context) error {
-	x.ran = true
 	x.tellLimits()
 	x.handler.next.ServeHTTP(x.writer(), x.request.WithContext(ctx))
 	switch {

@@ -19,6 +19,7 @@ import (
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/guardhttp"
 	"github.com/holdfast-go/holdfast/orchestrator"
+	"github.com/holdfast-go/holdfast/store/memory"
 )
 
 // TestRefusals: each reason has its status, whether to come back, and a body that says
@@ -312,6 +313,32 @@ func TestTimeoutOfAHandler(t *testing.T) {
 	}
 }
 
+// TestLockLost: a handler that is told that another may have begun, and writes nothing, gives
+// way to a 503, too.
+func TestLockLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		stores.Locks = slippery{stores.Locks}
+		h := guardhttp.Server{Guard: guardOn(t, joinOn(t, stores, orchestrator.Config{}), hold.Exclusive{})}.Handler(http.HandlerFunc(
+			func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+		if r := get(t, h); r.status != http.StatusServiceUnavailable || !strings.Contains(r.body, "LOCK_LOST") {
+			t.Errorf("%d: %s", r.status, r.body)
+		}
+	})
+}
+
+// slippery locks are lost at once.
+type slippery struct{ port.LockStore }
+
+func (s slippery) Lock(ctx context.Context, id port.ID, lasting time.Duration) (port.Lock, bool, error) {
+	lock, ok, err := s.LockStore.Lock(ctx, id, lasting)
+	return slipperyLock{lock}, ok, err
+}
+
+type slipperyLock struct{ port.Lock }
+
+func (slipperyLock) Extend(context.Context, time.Duration) (bool, error) { return false, nil }
+
 // TestClientGone: nobody is told anything, and no breaker counts it.
 func TestClientGone(t *testing.T) {
 	o := join(t, orchestrator.Config{})
@@ -413,6 +440,7 @@ func TestTakenOver(t *testing.T) {
 	s.Config.ErrorLog = log.New(&complaints, "", 0)
 	s.Start()
 	response := fetch(t, s.Client(), s.URL)
+	defer response.Body.Close()
 	if got := bodyOf(t, response); got != "taken" {
 		t.Errorf("it says %q", got)
 	}

@@ -21,6 +21,8 @@ const (
 	promAPI   = "github.com/prometheus/client_golang/prometheus"
 	yamlV4    = "go.yaml.in/yaml/v4"
 	fsnotify  = "github.com/fsnotify/fsnotify"
+	grpc      = "google.golang.org/grpc"
+	gqlgen    = "github.com/99designs/gqlgen"
 )
 
 // architecture has a row for each package of the root module, and of the modules in
@@ -37,7 +39,14 @@ func architecture() []rule {
 		{".", nil}, // the landing page of the docs
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
+		{"compat", []string{"std", "./domain", "./orchestrator"}},
+		{"archtest", []string{"std"}},
 		{"guardhttp", []string{"std", "./domain/...", "./orchestrator"}},
+		{"contrib/grpc", []string{
+			"std", "./domain/...", "./fleet", "./orchestrator", grpc + "/...",
+			"google.golang.org/genproto/googleapis/rpc/...", "google.golang.org/protobuf/...",
+		}},
+		{"contrib/gqlgen/...", []string{"std", "./domain/...", "./orchestrator", gqlgen + "/...", "github.com/vektah/gqlparser/v2/..."}},
 		{"operate", []string{"std", "./domain/..."}},
 		// Of OpenTelemetry the API: which SDK there is, programs choose.
 		{"contrib/otel", slices.Concat(measured, []string{
@@ -48,6 +57,9 @@ func architecture() []rule {
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"contrib/policyfile", []string{"std", "./domain", "./orchestrator", "./policy", fsnotify, yamlV4}},
 		{"contrib/policyfile/cmd/...", []string{"std", "./contrib/policyfile", "./internal/policycheck", "./policy"}},
+		{"rollout", []string{"std", "./domain/...", "./orchestrator"}},
+		{"compat/gobreaker", measured},
+		{"compat/ratelimit", measured},
 		{"policy", []string{"std", "./domain"}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},

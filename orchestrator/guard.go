@@ -29,6 +29,9 @@ func (g *Guard) Name() string { return g.name }
 // last [Orchestrator.Update].
 func (g *Guard) Policy() domain.Policy { return g.plan.Load().policy }
 
+// Declared returns the policy that the guard was made with, whatever is in force now.
+func (g *Guard) Declared() domain.Policy { return g.declared }
+
 // Guard compiles p under a name that is its own in this process: 1 to 64 ASCII
 // letters, digits, '.', '_' or '-'. Breakers and limits without a name take the
 // guard's. Those of one name are shared by all guards that name it, and by the

@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
@@ -104,6 +105,9 @@ func (o *Orchestrator) Health() fleet.Health { return o.replica.Health() }
 
 // Overview looks at all parts that there are. It makes no store call.
 func (o *Orchestrator) Overview() fleet.Overview { return o.replica.Overview() }
+
+// StoreTimeout is how long one call waits for stores at most.
+func (o *Orchestrator) StoreTimeout() time.Duration { return o.replica.Config().StoreTimeout }
 
 // Close leaves the fleet and ends every goroutine, or as much of that as ctx
 // leaves time for. Breakers and limits answer [domain.ErrClosed] afterwards.

@@ -32,19 +32,42 @@ func (o *Orchestrator) Update(name string, p domain.Policy) error {
 func (o *Orchestrator) UpdateAll(policies map[string]domain.Policy) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
+	updates, err := o.prepareAll(policies)
+	if err != nil {
+		return err
+	}
+	return o.update(updates)
+}
+
+// CheckAll reports what [Orchestrator.UpdateAll] would refuse, as far as that is known
+// beforehand, and changes nothing.
+func (o *Orchestrator) CheckAll(policies map[string]domain.Policy) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, err := o.prepareAll(policies)
+	return err
+}
+
+// prepareAll prepares updates of guards, by name.
+func (o *Orchestrator) prepareAll(policies map[string]domain.Policy) ([]*update, error) {
 	updates := make([]*update, 0, len(policies))
 	for _, name := range slices.Sorted(maps.Keys(policies)) {
 		g, exists := o.guards[name]
 		if !exists {
-			return invalid(kindGuard, "Name", fmt.Sprintf("%q is not a guard's", name))
+			return nil, invalid(kindGuard, "Name", fmt.Sprintf("%q is not a guard's", name))
 		}
 		u := &update{guard: g, policy: policies[name]}
 		if err := o.prepare(u); err != nil {
-			return u.refused(err)
+			return nil, u.refused(err)
 		}
 		updates = append(updates, u)
 	}
-	return o.update(updates)
+	for _, u := range updates {
+		if err := o.leasesSufficeElsewhere(updates, u.layers); err != nil {
+			return nil, u.refused(err)
+		}
+	}
+	return updates, nil
 }
 
 // An update is a guard with the policy that it is to have.
@@ -77,11 +100,6 @@ func (o *Orchestrator) update(updates []*update) error {
 			u.guard.plan.Store(&plan{name: u.guard.name, policy: u.policy})
 		}
 		return nil
-	}
-	for _, u := range updates {
-		if err := o.leasesSufficeElsewhere(updates, u.layers); err != nil {
-			return u.refused(err)
-		}
 	}
 	if err := o.compileAll(updates); err != nil {
 		return err

@@ -26,7 +26,7 @@ func TestDependenciesPointInward(t *testing.T) {
 		"application":       append(standard, own+"domain", root+"domain", root+"orchestrator"),
 		"infrastructure":    {"std", own + "domain", root + "domain/port", root + "store/memory", root + "store/redis", "github.com/redis/go-redis/v9"},
 		"presentation/rest": {"std", own + "domain", root + "domain", root + "orchestrator", root + "guardhttp"},
-		"presentation/rpc":  {"std", own + "domain", own + "presentation/rpc/paymentv1", root + "orchestrator", root + "contrib/grpc", "google.golang.org/grpc"},
+		"presentation/rpc":  {"std", own + "domain", own + "presentation/rpc/paymentv1", root + "domain", root + "orchestrator", root + "contrib/grpc", "google.golang.org/grpc"},
 		"presentation/graph": {
 			"std", own + "domain", root + "orchestrator", root + "contrib/gqlgen", "github.com/99designs/gqlgen", "github.com/vektah/gqlparser/v2",
 		},

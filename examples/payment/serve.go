@@ -40,7 +40,7 @@ func runServe(ctx context.Context, args []string, out, errs io.Writer) error {
 		defer simulator.Close()
 		*provider = simulator.URL
 	}
-	s, err := service.New(service.Config{
+	s, err := service.New(service.Config{ //nolint:contextcheck // a replica's log lines have no context
 		Provider: *provider, Redis: *redis, Fleet: fleet.Config{Logger: slog.New(slog.NewTextHandler(errs, nil))},
 	})
 	if err != nil {
@@ -65,7 +65,7 @@ func serveAll(ctx context.Context, s *service.Service, at addresses, out io.Writ
 		{Handler: s.HTTP, ReadHeaderTimeout: 5 * time.Second},
 		{Handler: s.Admin(), ReadHeaderTimeout: 5 * time.Second},
 	}
-	rpc := s.GRPC()
+	rpc := s.GRPC
 	var serving sync.WaitGroup
 	for i, door := range doors {
 		serving.Go(func() { _ = door.Serve(listeners[i]) })
@@ -73,7 +73,9 @@ func serveAll(ctx context.Context, s *service.Service, at addresses, out io.Writ
 	serving.Go(func() { _ = rpc.Serve(listeners[2]) })
 	fmt.Fprintf(out, "REST and GraphQL on %s, gRPC on %s, admin on %s\n", listeners[0].Addr(), listeners[2].Addr(), listeners[1].Addr())
 	<-ctx.Done()
-	return errors.Join(shutDown(context.WithoutCancel(ctx), doors, rpc), waitFor(&serving))
+	err := shutDown(context.WithoutCancel(ctx), doors, rpc)
+	serving.Wait()
+	return err
 }
 
 // patience is how long requests that run already may take.
@@ -90,9 +92,4 @@ func shutDown(ctx context.Context, doors []*http.Server, rpc *grpc.Server) error
 	}
 	rpc.GracefulStop()
 	return failed
-}
-
-func waitFor(serving *sync.WaitGroup) error {
-	serving.Wait()
-	return nil
 }

@@ -58,7 +58,7 @@ func (s *Simulator) charge(w http.ResponseWriter, r *http.Request) {
 	} else {
 		answer.Number = s.number(order.Reference)
 	}
-	writeJSON(w, answer)
+	reply(w, answer)
 }
 
 // number is that of a payment, the same however often it is asked for.
@@ -86,10 +86,10 @@ func (s *Simulator) find(w http.ResponseWriter, r *http.Request) {
 		http.NotFound(w, r)
 		return
 	}
-	writeJSON(w, charge{Reference: reference, Number: number})
+	reply(w, charge{Reference: reference, Number: number})
 }
 
-func writeJSON(w http.ResponseWriter, value any) {
+func reply(w http.ResponseWriter, answer charge) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(value)
+	_ = json.NewEncoder(w).Encode(answer) //nolint:errchkjson // the client went away
 }

@@ -28,7 +28,7 @@ func start(ctx context.Context, redis string) (*member, error) {
 	if err != nil {
 		return nil, fmt.Errorf("replica: %w", err)
 	}
-	command := exec.CommandContext(ctx, self)
+	command := exec.CommandContext(ctx, self) //nolint:gosec // this very program
 	command.Env = append(os.Environ(), replicaEnv+"="+redis)
 	command.Stderr = os.Stderr
 	command.WaitDelay = goodbye

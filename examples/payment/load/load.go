@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
@@ -82,13 +83,12 @@ func endAll(members []*member) error {
 func (p Plan) attack(ctx context.Context, addresses []string) *vegeta.Metrics {
 	attacker := vegeta.NewAttacker(vegeta.KeepAlive(true), vegeta.Connections(256), vegeta.Timeout(5*time.Second))
 	var metrics vegeta.Metrics
-	sent := 0
-	// The targeter is called by one goroutine at a time: vegeta locks around it.
+	var sent atomic.Int64
 	targets := func(t *vegeta.Target) error {
-		sent++
+		n := int(sent.Add(1))
 		t.Method = http.MethodPost
-		t.URL = addresses[sent%len(addresses)] + "/payments"
-		t.Body = []byte(`{"id":"` + strconv.Itoa(sent) + `","customer":"ada","cents":100}`)
+		t.URL = addresses[n%len(addresses)] + "/payments"
+		t.Body = []byte(`{"id":"` + strconv.Itoa(n) + `","customer":"ada","cents":100}`)
 		return ctx.Err()
 	}
 	results := attacker.Attack(targets, vegeta.Rate{Freq: p.Rate, Per: time.Second}, p.For, "payments")

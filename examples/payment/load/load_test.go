@@ -27,7 +27,7 @@ func TestMain(m *testing.M) {
 // that, of twice as many.
 func TestLoad(t *testing.T) {
 	var out bytes.Buffer
-	plan := load.Plan{Replicas: 2, Rate: 2000, For: 2 * time.Second, Redis: redisserver.ForTest(t).Addr()}
+	plan := load.Plan{Replicas: 2, Rate: 2000, For: time.Second, Redis: redisserver.ForTest(t).Addr()}
 	if err := plan.Run(t.Context(), &out); err != nil {
 		t.Error(err)
 	}

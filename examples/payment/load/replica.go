@@ -47,7 +47,7 @@ func serve(redis string, in io.Reader, out io.Writer) error {
 	if err != nil {
 		return errors.Join(err, s.Close(context.Background()))
 	}
-	server := &http.Server{Handler: seen.time(s.REST), ReadHeaderTimeout: time.Second}
+	server := &http.Server{Handler: seen.time(s.HTTP), ReadHeaderTimeout: time.Second}
 	var serving sync.WaitGroup
 	serving.Go(func() { _ = server.Serve(listener) })
 	reply := json.NewEncoder(out)
@@ -64,15 +64,17 @@ func serve(redis string, in io.Reader, out io.Writer) error {
 }
 
 // hello is what a replica says first.
-type hello struct{ Address string }
+type hello struct {
+	Address string `json:"address"`
+}
 
 // A report is what it says in the end, in µs: when each request passed the door, by the
 // clock of the machine, and how long the door took for those it let in and for those it
 // turned away.
 type report struct {
-	Passed  []int64
-	Let     []int64
-	Refused []int64
+	Passed  []int64 `json:"passed"`
+	Let     []int64 `json:"let"`
+	Refused []int64 `json:"refused"`
 }
 
 // A sighting notes when requests come, pass and leave.

@@ -1,6 +1,7 @@
 package load
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -37,7 +38,7 @@ func judge(seen []report, limit hold.Limit) verdict {
 	slices.Sort(v.let)
 	slices.Sort(v.refused)
 	if v.passed = len(passed); v.passed == 0 {
-		v.err = fmt.Errorf("load: nothing was let in")
+		v.err = errors.New("load: nothing was let in")
 		return v
 	}
 	limit = limit.WithDefaults()

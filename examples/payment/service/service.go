@@ -8,10 +8,14 @@ import (
 	"fmt"
 	"net/http"
 
+	"google.golang.org/grpc"
+
 	"github.com/holdfast-go/holdfast/classify"
 	"github.com/holdfast-go/holdfast/examples/payment/application"
 	"github.com/holdfast-go/holdfast/examples/payment/infrastructure"
+	"github.com/holdfast-go/holdfast/examples/payment/presentation/graph"
 	"github.com/holdfast-go/holdfast/examples/payment/presentation/rest"
+	"github.com/holdfast-go/holdfast/examples/payment/presentation/rpc"
 	"github.com/holdfast-go/holdfast/fleet"
 	"github.com/holdfast-go/holdfast/orchestrator"
 )
@@ -31,8 +35,10 @@ type Config struct {
 
 // A Service is one replica.
 type Service struct {
-	// REST serves the use cases over HTTP.
-	REST http.Handler
+	// HTTP serves the use cases by REST and, under /graphql, by GraphQL.
+	HTTP http.Handler
+	// GRPC serves them by gRPC.
+	GRPC *grpc.Server
 	// Payments are the use cases.
 	Payments *application.Payments
 	// Orchestrator has the policies in force.
@@ -73,7 +79,10 @@ func (s *Service) build(c Config) error {
 	if c.Watch != nil {
 		offered = c.Watch(offered)
 	}
-	s.REST = rest.New(offered, door)
+	mux := http.NewServeMux()
+	mux.Handle("/", rest.New(offered, door))
+	mux.Handle("/graphql", graph.New(offered, door))
+	s.HTTP, s.GRPC = mux, rpc.New(offered, door)
 	return nil
 }
 

@@ -6,14 +6,60 @@ package graph
 
 import (
 	"context"
+	"errors"
+	"net/http"
 
+	"github.com/99designs/gqlgen/graphql"
+	"github.com/99designs/gqlgen/graphql/handler"
+	"github.com/99designs/gqlgen/graphql/handler/transport"
+	"github.com/vektah/gqlparser/v2/gqlerror"
+
+	holdfastgqlgen "github.com/holdfast-go/holdfast/contrib/gqlgen"
 	payment "github.com/holdfast-go/holdfast/examples/payment/domain"
+	"github.com/holdfast-go/holdfast/orchestrator"
 )
 
 // Payments is what this package offers.
 type Payments interface {
 	Pay(ctx context.Context, order payment.Payment) (payment.Receipt, error)
 	Find(ctx context.Context, id string) (payment.Receipt, error)
+}
+
+// New serves the use cases behind the guard at the door: an operation costs what its
+// complexity is.
+func New(payments Payments, door *orchestrator.Guard) http.Handler {
+	server := handler.New(NewExecutableSchema(Config{Resolvers: resolver{payments}}))
+	server.AddTransport(transport.POST{})
+	server.Use(holdfastgqlgen.Operations(door, holdfastgqlgen.Config{}))
+	server.SetErrorPresenter(present)
+	return holdfastgqlgen.Status(server)
+}
+
+// present gives the domain's errors their codes. What policies say has its code already.
+func present(ctx context.Context, err error) *gqlerror.Error {
+	if refusal, ok := holdfastgqlgen.ErrorOf(err); ok {
+		refusal.Path = graphql.GetPath(ctx)
+		return refusal
+	}
+	told := graphql.DefaultErrorPresenter(ctx, err)
+	code := "UNAVAILABLE"
+	_, isDeclined := errors.AsType[*payment.DeclinedError](err)
+	switch {
+	case errors.Is(err, payment.ErrInvalid):
+		code = "BAD_USER_INPUT"
+	case errors.Is(err, payment.ErrUnknown):
+		code = "NOT_FOUND"
+	case isDeclined:
+		code = "DECLINED"
+	default:
+	}
+	if told.Extensions == nil {
+		told.Extensions = make(map[string]any)
+	}
+	if _, has := told.Extensions["code"]; !has {
+		told.Extensions["code"] = code
+	}
+	return told
 }
 
 // resolver answers with the use cases.

@@ -62,7 +62,7 @@ func answer(w http.ResponseWriter, r *http.Request, made payment.Receipt, err er
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(receipt{made.PaymentID, made.Provider})
+	_ = json.NewEncoder(w).Encode(receipt{made.PaymentID, made.Provider}) //nolint:errchkjson // the client went away
 }
 
 // explain turns an error into a response. A policy's refusal is told as those at the door
