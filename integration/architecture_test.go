@@ -57,7 +57,7 @@ func architecture() []rule {
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
 		{"contrib/policyfile", []string{"std", "./domain", "./orchestrator", "./policy", fsnotify, yamlV4}},
 		{"contrib/policyfile/cmd/...", []string{"std", "./contrib/policyfile", "./internal/policycheck", "./policy"}},
-		{"rollout", []string{"std", "./domain/...", "./orchestrator"}},
+		{"rollout", []string{"std", "./domain/...", "./orchestrator", "./policy"}},
 		{"compat/gobreaker", measured},
 		{"compat/ratelimit", measured},
 		{"policy", []string{"std", "./domain"}},

@@ -4,7 +4,6 @@
 //	follower, err := rollout.Follow(rollout.Config{
 //		Orchestrator: orch,
 //		Policies:     stores.Policies,
-//		Read:         read, // of the document
 //	})
 //	…
 //	defer follower.Close()
@@ -26,12 +25,13 @@ import (
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
 	"github.com/holdfast-go/holdfast/orchestrator"
+	"github.com/holdfast-go/holdfast/policy"
 )
 
 // DefaultEvery is how often a follower asks the store.
 const DefaultEvery = 500 * time.Millisecond
 
-// A Config says what to follow. Orchestrator, Policies and Read are required.
+// A Config says what to follow. Orchestrator and Policies are required.
 type Config struct {
 	// Every is how often the store is asked whether something was published: two plain
 	// commands each time. Defaults to 500 ms.
@@ -45,7 +45,8 @@ type Config struct {
 	// Policies is the store's port.
 	Policies port.PolicyStore
 	// Read reads a document: it returns what says which policy a guard is to have, by its
-	// name; false is a guard that the document does not concern.
+	// name; false is a guard that the document does not concern. Defaults to the JSON of
+	// package policy, without an environment.
 	Read func(document string) (func(guard string) (domain.Policy, bool), error)
 }
 
@@ -78,14 +79,15 @@ func Follow(c Config) (*Follower, error) {
 	switch {
 	case c.Orchestrator == nil:
 		return nil, missing("Orchestrator")
-	case c.Read == nil:
-		return nil, missing("Read")
 	case c.Policies == nil:
 		return nil, &unsupportedError{}
 	case c.Every < 0:
 		return nil, &domain.PolicyError{Policy: "rollout", Field: "Every", Reason: "is negative"}
 	case c.Every == 0:
 		c.Every = DefaultEvery
+	}
+	if c.Read == nil {
+		c.Read = readJSON
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	f := &Follower{config: c, cancel: cancel, changed: make(map[string]bool)}
@@ -95,6 +97,14 @@ func Follow(c Config) (*Follower, error) {
 
 func missing(field string) error {
 	return &domain.PolicyError{Policy: "rollout", Field: field, Reason: "is missing"}
+}
+
+func readJSON(document string) (func(guard string) (domain.Policy, bool), error) {
+	set, err := policy.ReadJSON([]byte(document), func(string) (string, bool) { return "", false })
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says where and what
+	}
+	return set.For, nil
 }
 
 // An unsupportedError is the error of a store without published policies.

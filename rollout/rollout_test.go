@@ -186,6 +186,32 @@ func TestRefused(t *testing.T) {
 	}
 }
 
+// TestJSON: unless told otherwise a follower reads what `holdfast policy apply` publishes.
+func TestJSON(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		orch, err := orchestrator.New(stores, orchestrator.Config{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		g, err := orch.Guard("api", hold.None{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		publish(t, stores.Policies, port.Publication{Document: `{"policies": {"api": "timeout(5s) > retry(max_attempts=3)"}}`})
+		f, err := rollout.Follow(rollout.Config{Orchestrator: orch, Policies: stores.Policies})
+		if err != nil {
+			t.Fatal(err)
+		}
+		synctest.Wait()
+		if want := hold.Combine(hold.Timeout{Duration: 5 * time.Second}, hold.Retry{MaxAttempts: 3}); g.Policy() != want {
+			t.Errorf("the guard has %v", g.Policy())
+		}
+		f.Close()
+		_ = orch.Close(t.Context())
+	})
+}
+
 // TestLateGuard: one that is made after the publication gets it, too.
 func TestLateGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -282,7 +308,6 @@ func TestFollowRefuses(t *testing.T) {
 		want   error
 	}{
 		{rollout.Config{Policies: stores.Policies, Read: read}, hold.ErrInvalidPolicy},
-		{rollout.Config{Orchestrator: orch, Policies: stores.Policies}, hold.ErrInvalidPolicy},
 		{rollout.Config{Orchestrator: orch, Read: read}, errors.ErrUnsupported},
 		{rollout.Config{Orchestrator: orch, Policies: stores.Policies, Read: read, Every: -1}, hold.ErrInvalidPolicy},
 	} {

@@ -5,10 +5,12 @@ import (
 	"io"
 	"os"
 
+	"github.com/holdfast-go/holdfast/cmd/holdfast/internal/console"
 	"github.com/holdfast-go/holdfast/internal/policycheck"
 )
 
-// runPolicy is `holdfast policy check`. It returns the exit status.
+// runPolicy is the commands about policies: check is about files alone, the others are about
+// what is published to a fleet. It returns the exit status.
 func runPolicy(args []string, out, errs io.Writer) int {
 	s := policycheck.Surround{
 		Program: "holdfast policy check",
@@ -18,13 +20,14 @@ func runPolicy(args []string, out, errs io.Writer) int {
 		Out: out, Errs: errs, Lookup: os.LookupEnv,
 	}
 	switch {
-	case len(args) > 0 && args[0] == "check":
+	case len(args) == 0 || isHelp(args[0]):
+		fmt.Fprintln(out, "usage: holdfast policy COMMAND\n\n  holdfast policy check    are files of policies right?")
+		console.PolicyHelp(out)
+		return exitOK
+	case args[0] == "check":
 		return policycheck.Run(args[1:], s)
-	case len(args) > 0 && isHelp(args[0]):
-		return policycheck.Run([]string{"-h"}, s)
 	default:
-		fmt.Fprintln(errs, "holdfast policy: it takes check and files; see holdfast policy check -h")
-		return exitMisuse
+		return runConsole("policy "+args[0], args[1:], out, errs)
 	}
 }
 

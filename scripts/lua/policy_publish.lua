@@ -2,8 +2,8 @@
 -- Twin, line for line where possible: store/memory policies.Publish.
 --
 -- KEYS[1]  stream of documents, the newest last: d = document, b = who, r = why, s = shadow 0|1.
---          The first part of an entry's ID is its version. It has no end: what was published
---          holds until something else is.
+--          The first part of an entry's ID is its version. What was published holds until
+--          something else is, or for ten years.
 -- ARGV[1]  now, Unix µs; 0 = the server's clock
 -- ARGV[2]  not after, Unix µs: later than that nothing is done; 0 = any time
 -- ARGV[3]  version of a document that is brought back; 0 = a new one
@@ -13,7 +13,7 @@
 --          0 = published | 1 = unreadable | 3 = too late | 4 = version too far ahead
 --          5 = another one is in force
 -- All numbers are integers below 2^53. Nothing is written before everything is decided.
-local AHEAD, KEPT = 86400000000, '16'
+local AHEAD, KEPT, YEARS = 86400000000, '16', '315360000000'
 
 local now, not_after = tonumber(ARGV[1]), tonumber(ARGV[2])
 if now == 0 then
@@ -48,4 +48,5 @@ elseif stands > 0 then
   return {1, now, 5, stands}
 end
 redis.call('XADD', KEYS[1], 'MAXLEN', KEPT, string.format('%.0f-0', version), 'd', ARGV[5], 'b', ARGV[6], 'r', ARGV[7], 's', ARGV[8])
+redis.call('PEXPIRE', KEYS[1], YEARS)
 return {1, now, 0, version}
