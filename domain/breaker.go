@@ -136,8 +136,8 @@ type CircuitBreaker struct {
 	// Ramp is how long admission rises after the fleet's layer closed: to 5, 25 and 50 % of
 	// the calls a second that the fleet made when it opened, for a third of that time
 	// each, but no less than Probes a second. It is one bucket for the whole fleet.
-	// Needs a store with buckets, and a Sharing other than ShareLocal. Defaults to none:
-	// all calls pass at once. Not to be had with Keyed.
+	// If Keyed, each key has a ramp of its own. Needs a store with buckets, and a Sharing
+	// other than ShareLocal. Defaults to none: all calls pass at once.
 	Ramp time.Duration
 	// Sharing says whose opinions open the fleet. Defaults to ShareQuorum, and to
 	// ShareLocal if Keyed.
@@ -257,7 +257,7 @@ func (c CircuitBreaker) validateDurations() error {
 			return invalid(kindBreaker, x.field, "is below a millisecond")
 		}
 	}
-	if c.Ramp > 0 && c.Sharing == ShareLocal {
+	if c.Ramp > 0 && c.withKeyDefaults().Sharing == ShareLocal {
 		return invalid(kindBreaker, "Ramp", "is the fleet's: it needs a Sharing other than ShareLocal")
 	}
 	if d := c.WithDefaults(); d.MaxRecoveryTimeout < d.RecoveryTimeout {

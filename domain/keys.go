@@ -34,8 +34,6 @@ func (c CircuitBreaker) validateKeys() error {
 		return invalid(kindBreaker, "MaxKeys", "is above 500, too many keys to share: each replica reads all in use twice a second")
 	case c.Keyed && c.CountWindow*d.MaxKeys > maxKeptCalls:
 		return invalid(kindBreaker, "CountWindow", "times MaxKeys is above 1,000,000 calls to remember")
-	case c.Keyed && c.Ramp > 0:
-		return invalid(kindBreaker, "Ramp", "cannot be had with Keyed")
 	case c.MaxOpenShare != 0 && !(c.MaxOpenShare >= 0.001 && c.MaxOpenShare <= 1): // also NaN
 		return invalid(kindBreaker, "MaxOpenShare", "must be between 0.001 and 1")
 	}

@@ -44,6 +44,8 @@ type Breaker struct {
 	check  *checker // nil: none was given
 
 	slowAfter atomic.Int64 // the policy's, in ns, to be looked at without a lock; 0 = no call is slow
+
+	rise *Limiter // of a ramp that a call has met, else nil; under mu, and behind what each call needs
 }
 
 func newBreaker(r *Replica, p domain.CircuitBreaker) (*Breaker, error) {

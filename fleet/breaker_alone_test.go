@@ -90,7 +90,7 @@ func TestStagger(t *testing.T) {
 				n.wantState(domain.StateClosed, domain.ScopeReplica)
 			}
 		}
-		if len(lasts) < 15 { // of 20; thousandths may meet
+		if len(lasts) < 10 { // of 20: thousandths meet, and seldom more than a few
 			t.Errorf("only %d lengths of 20: %v", len(lasts), lasts)
 		}
 		shared := w.node(domain.CircuitBreaker{})

@@ -148,6 +148,41 @@ func TestRampAndOperators(t *testing.T) {
 	})
 }
 
+// TestRampStepsBeginInTime: who was told to come back later than the next step begins is
+// not held up by that: what it admits is had at once.
+func TestRampStepsBeginInTime(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		nodes := w.climbers(8, ramped())
+		w.recovered(nodes...)
+		begin := time.Now()
+		base := w.view().Base
+		for _, percent := range []int64{25, 50} {
+			begin = begin.Add(10 * time.Second)
+			callsFor(time.Until(begin), domain.Success, nodes...)
+			want := int(base * percent * 3 / 1000)
+			if passed := callsFor(300*time.Millisecond, domain.Success, nodes...); passed < want*8/10 {
+				t.Errorf("at %d %%: %d calls passed in the first 0.3 s; want %d", percent, passed, want)
+			}
+		}
+	})
+}
+
+// TestRampClosed: a closed replica keeps nothing of a ramp.
+func TestRampClosed(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		nodes := w.climbers(2, ramped())
+		w.recovered(nodes...)
+		callsFor(time.Second, domain.Success, nodes...)
+		if kept := fleet.Kept(nodes[0].replica); kept["ramps"] != 1 {
+			t.Fatalf("it keeps %v; want a ramp", kept)
+		}
+		nodes[0].close()
+		if kept := fleet.Kept(nodes[0].replica); kept["ramps"] != 0 || kept["lanes"] != 0 {
+			t.Errorf("it keeps %v", kept)
+		}
+	})
+}
+
 // TestRampNeedsBuckets: on a store without them it is refused.
 func TestRampNeedsBuckets(t *testing.T) {
 	w := newWorld(t)

@@ -154,6 +154,9 @@ func TestOneReplicaChecks(t *testing.T) {
 			t.Errorf("the fleet went %v; want %v", w.history(), want)
 		}
 		synctest.Wait()
+		if _, free, err := all[0].locks.LockStore.Lock(t.Context(), port.ID{Name: "holdfast.probe", Key: breakerName}, time.Second); !free || err != nil {
+			t.Errorf("closed again, somebody is elected still: %v", err)
+		}
 		before := asked()
 		if before > 60 {
 			t.Errorf("the elections took %d store calls", before)
@@ -476,15 +479,155 @@ func TestChecksThatAreRefused(t *testing.T) {
 	})
 }
 
-// While an operator decides no check runs; when that is over, one recovers the breaker.
-// Where it only measures, checks go on.
+// As long as checks go well the same replica runs them, however long they take: its lock
+// lasts longer than each, and nobody else is elected.
+func TestTheElectedOneStays(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		all := w.examiners(t, 3, domain.CircuitBreaker{SuccessThreshold: 5, MaxHalfOpen: 5 * time.Minute})
+		for _, e := range all {
+			e.becomes(func(context.Context) domain.Outcome {
+				time.Sleep(9 * time.Second)
+				return domain.Success
+			})
+		}
+		trip(nodesOf(all)...)
+		if _, took := busy(all, 2*time.Minute); took < 60*time.Second || took > 90*time.Second {
+			t.Errorf("it took %v to close it; want half a minute, and five checks", took)
+		}
+		var given, extended int64
+		for _, e := range all {
+			given += e.locks.given.Load()
+			extended += e.locks.extends.Load()
+		}
+		if given != 1 || extended == 0 {
+			t.Errorf("%d replicas were elected, and the lock was extended %d times", given, extended)
+		}
+	})
+}
+
+// Who finds that its lock is gone is elected anew, or another one is.
+func TestTheElectedOneLosesItsLock(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		e := w.examiners(t, 1, domain.CircuitBreaker{Sharing: domain.ShareAny, SuccessThreshold: 5, MaxHalfOpen: 5 * time.Minute})[0]
+		e.becomes(func(context.Context) domain.Outcome {
+			time.Sleep(9 * time.Second)
+			return domain.Success
+		})
+		trip(e.node)
+		time.Sleep(35 * time.Second) // it checks
+		given, extended := e.locks.given.Load(), e.locks.extends.Load()
+		if given != 1 || e.ran() != 1 {
+			t.Fatalf("%d elections and %d checks; want one", given, e.ran())
+		}
+		e.locks.faults.set(func(context.Context, func()) error { return nil }) // it is told no
+		for e.locks.extends.Load() == extended {
+			time.Sleep(10 * time.Millisecond)
+		}
+		e.locks.faults.set(nil)
+		time.Sleep(time.Minute + 30*time.Second)
+		e.wantFleet(domain.StateClosed)
+		if e.locks.given.Load() == 1 {
+			t.Error("it went on by a lock that it had lost")
+		}
+	})
+}
+
+// Breakers are checked apart: a check of one that takes long keeps no other waiting.
+func TestBreakersAreCheckedApart(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		p := domain.CircuitBreaker{Sharing: domain.ShareAny, SuccessThreshold: 1}
+		e := w.examiners(t, 1, p)[0]
+		e.becomes(func(context.Context) domain.Outcome {
+			time.Sleep(9 * time.Second)
+			return domain.Success
+		})
+		p.Name = "stock"
+		other, err := e.replica.Breaker(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := other.Check(says(domain.Success)); err != nil {
+			t.Fatal(err)
+		}
+		meet(e.node, &node{Breaker: other, tb: t})
+		for range domain.DefaultFailureThreshold {
+			_ = e.call(domain.Failure)
+			_ = (&node{Breaker: other, tb: t}).call(domain.Failure)
+		}
+		time.Sleep(35 * time.Second)
+		if e.ran() != 1 || e.Status().Fleet != domain.StateHalfOpen {
+			t.Errorf("%d checks ran, and it is %v; want one under way", e.ran(), e.Status().Fleet)
+		}
+		if s := other.Status(); s.Fleet != domain.StateClosed {
+			t.Errorf("the other breaker is %v; want it closed by its check", s.Fleet)
+		}
+	})
+}
+
+// When the elected one gives up and nobody takes its place, calls are probes again, at once.
+func TestNobodyIsElectedAnyMore(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		e := w.examiners(t, 1, domain.CircuitBreaker{Sharing: domain.ShareAny, SuccessThreshold: 1})[0]
+		e.becomes(says(domain.Ignored))
+		trip(e.node)
+		time.Sleep(29500 * time.Millisecond)
+		if e.call(domain.Success) == nil {
+			t.Error("it was let through before the time")
+		}
+		time.Sleep(1500 * time.Millisecond)
+		if e.ran() != 1 {
+			t.Fatalf("the check ran %d times; want once, which told nothing", e.ran())
+		}
+		if err := e.call(domain.Success); err != nil {
+			t.Errorf("nobody is elected, and a call is no probe: %v", err)
+		}
+		synctest.Wait()
+		e.wantFleet(domain.StateClosed)
+	})
+}
+
+// A replica that refuses its own calls, for it has trouble of its own, leaves it to another
+// to check.
+func TestTheElectedOneIsInTrouble(t *testing.T) {
+	inEachWorld(t, func(t *testing.T, w *world) {
+		all := w.examiners(t, 3, domain.CircuitBreaker{SuccessThreshold: 1})
+		meet(nodesOf(all)...)
+		ill := all[0]
+		ill.calls(domain.DefaultFailureThreshold, domain.LocalFailure)
+		time.Sleep(30 * time.Second)
+		ill.calls(1, domain.LocalFailure) // open for a minute now
+		trip(nodesOf(all[1:])...)
+		for _, e := range all[1:] {
+			e.locks.faults.set(isBroken) // the ill one is elected
+		}
+		for ill.locks.given.Load() == 0 {
+			time.Sleep(100 * time.Millisecond)
+		}
+		for _, e := range all[1:] {
+			e.locks.faults.set(nil)
+		}
+		time.Sleep(12 * time.Second)
+		all[1].wantFleet(domain.StateClosed)
+		if ran := ranOn(all); ran[0] != 0 || sum(ran) == 0 {
+			t.Errorf("the checks ran %v times", ran)
+		}
+	})
+}
+
+// While an operator decides no check runs, and nobody is elected; when that is over, one
+// recovers the breaker. Where it only measures, checks go on.
 func TestChecksAndOperators(t *testing.T) {
 	inEachWorld(t, func(t *testing.T, w *world) {
 		all := w.examiners(t, 2, domain.CircuitBreaker{RecoveryTimeout: 10 * time.Second})
 		trip(nodesOf(all)...)
 		for _, force := range []domain.Force{domain.ForceOpen, domain.ForceClosed, domain.ForceDisabled} {
 			w.force(force, time.Minute)
+			synctest.Wait()
+			before := all[0].locks.asked.Load() + all[1].locks.asked.Load()
 			busy(all, 30*time.Second)
+			if n := all[0].locks.asked.Load() + all[1].locks.asked.Load() - before; n != 0 {
+				t.Errorf("%s: the locks were asked %d times", force, n)
+			}
 			if n := sum(ranOn(all)); n != 0 {
 				t.Fatalf("%s: the check ran %d times", force, n)
 			}

@@ -320,6 +320,108 @@ func TestExclusiveWithinABudget(t *testing.T) {
 	})
 }
 
+// A lock lasts from when it was asked for, not from when the answer came.
+func TestALockLastsFromTheQuestion(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := guardians(t, 2, domain.Exclusive{Lease: 9 * time.Second})
+		start, h := time.Now(), all[0].enter()
+		all[0].line.faults.set(func(_ context.Context, execute func()) error {
+			execute()
+			time.Sleep(90 * time.Millisecond)
+			return nil
+		})
+		time.Sleep(4 * time.Second) // it was extended once
+		all[0].line.faults.set(isSilent)
+		_ = wantLost(t, h, start, 3*time.Second+knownEnd(9*time.Second))
+		h.Leave()
+	})
+}
+
+// Locks may be elsewhere than all else: when they are out of reach limits are decided by the
+// store as ever, and the other way round.
+func TestLocksFailApart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		buckets, stores := newFaulty(memory.New(memory.Options{}).Stores())
+		locks, apart := newFaultyLocks(memory.New(memory.Options{}).Stores().Locks)
+		stores.Locks = apart.Locks
+		r := join(t, stores, fleet.Config{})
+		l := r.limiter(domain.RateLimit{Name: "api", Limit: domain.PerSecond(1000), Outage: domain.OutageOpen})
+		e, err := r.Exclusive(domain.Exclusive{Name: "x"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		lock := func() error {
+			h, err := e.Enter(t.Context())
+			if err == nil {
+				h.Leave()
+			}
+			return err
+		}
+		locks.faults.set(isBroken)
+		for range 5 {
+			if err := lock(); !errors.Is(err, domain.ErrStoreUnavailable) {
+				t.Errorf("a store of locks that is broken: %v", err)
+			}
+		}
+		if d, err := l.Allow(t.Context(), ""); err != nil || d.Degraded {
+			t.Errorf("without locks a limit says %+v, %v", d, err)
+		}
+		locks.faults.set(nil)
+		time.Sleep(time.Minute)
+		_ = lock() // a trial
+		synctest.Wait()
+		buckets.set(isBroken)
+		for range 5 {
+			if d, err := l.Allow(t.Context(), ""); err != nil || !d.Degraded {
+				t.Errorf("a store of buckets that is broken: %+v, %v", d, err)
+			}
+		}
+		if err := lock(); err != nil {
+			t.Errorf("without buckets a lock is %v", err)
+		}
+	})
+}
+
+// A lock whose extension hangs for longer than its time, as on a machine that stands still,
+// is lost all the same, and the call is told why.
+func TestALockWhoseExtensionHangs(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := guardians(t, 2, domain.Exclusive{Lease: 9 * time.Second})
+		start, h := time.Now(), all[0].enter()
+		all[0].line.faults.set(func(context.Context, func()) error {
+			time.Sleep(time.Minute)
+			return errBroken
+		})
+		if lost := wantLost(t, h, start, knownEnd(9*time.Second)); lost.Why == nil || !strings.Contains(lost.Why.Error(), "in time") {
+			t.Errorf("it was lost since %v; want that it was not extended in time", lost.Why)
+		}
+		h.Leave()
+	})
+}
+
+// To wait for a lock is no time spent on the store, however often it is asked.
+func TestWaitingSpendsNoBudget(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := guardians(t, 2, domain.Exclusive{MaxWait: 10 * time.Second})
+		h := all[0].enter()
+		all[1].line.faults.set(func(_ context.Context, execute func()) error {
+			time.Sleep(storeTimeout / 5)
+			execute()
+			return nil
+		})
+		time.AfterFunc(5*time.Second, h.Leave)
+		var left fleet.Budget
+		h, err := all[1].EnterWithin(t.Context(), &left)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if asked := all[1].line.asked.Load(); asked < 6 {
+			t.Errorf("it was asked %d times; want more than there is time for", asked)
+		}
+		h.LeaveWithin(&left)
+	})
+}
+
 // A lock that the store gave to a caller who had left goes back.
 func TestALockForNobody(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -338,6 +440,26 @@ func TestALockForNobody(t *testing.T) {
 		time.Sleep(40 * time.Millisecond)
 		all[1].wantHeld(false)
 		time.Sleep(50 * time.Millisecond)
+		all[1].wantFree()
+	})
+}
+
+// A lock that comes when the replica has begun to close goes back.
+func TestALockForAReplicaThatCloses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		all := guardians(t, 2, domain.Exclusive{})
+		all[0].line.faults.set(func(_ context.Context, execute func()) error {
+			time.Sleep(50 * time.Millisecond)
+			execute()
+			return nil
+		})
+		time.AfterFunc(20*time.Millisecond, all[0].close)
+		if _, err := all[0].Enter(t.Context()); !errors.Is(err, domain.ErrClosed) {
+			t.Errorf("error %v; want that it is closed", err)
+		}
+		if all[0].line.frees.Load() != 1 {
+			t.Error("the lock did not go back")
+		}
 		all[1].wantFree()
 	})
 }

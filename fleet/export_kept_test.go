@@ -1,5 +1,7 @@
 package fleet
 
+import "weak"
+
 // Kept is how much a replica keeps of each kind for calls to come, for tests.
 func Kept(r *Replica) map[string]int {
 	r.mu.Lock()
@@ -7,16 +9,13 @@ func Kept(r *Replica) map[string]int {
 	kept := map[string]int{
 		"lanes": 0, "size of lanes": 0, "debtors": 0, "leases": 0,
 		"events": r.events.kept(), "lines": r.lines.kept(),
-		"seats": 0, "size of seats": 0, "rows": 0, "calls out": 0,
+		"seats": 0, "size of seats": 0, "rows": 0, "calls out": 0, "ramps": 0,
 	}
 	for _, l := range r.limiters {
-		l.lanes.mu.Lock()
-		kept["lanes"] += len(l.lanes.byKey)
-		kept["size of lanes"] += l.lanes.size
-		l.lanes.mu.Unlock()
+		l.lanes.count(kept)
 	}
 	for _, k := range r.keyed {
-		k.seats.count(kept)
+		k.count(kept)
 	}
 	for _, s := range r.shards {
 		s.mu.Lock()
@@ -27,11 +26,45 @@ func Kept(r *Replica) map[string]int {
 		b.mu.Lock()
 		kept["leases"] += len(b.probe.held)
 		b.mu.Unlock()
+		b.countRamp(kept)
 	}
 	return kept
 }
 
-func (t *seats) count(kept map[string]int) {
+func (l *lanes) count(kept map[string]int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	kept["lanes"] += len(l.byKey)
+	kept["size of lanes"] += l.size
+}
+
+func (b *Breaker) countRamp(kept map[string]int) {
+	b.mu.Lock()
+	rise := b.rise
+	b.mu.Unlock()
+	if rise != nil {
+		kept["ramps"]++
+		rise.lanes.count(kept)
+	}
+}
+
+// RampLimiters are the limits of the ramps of keys, held weakly.
+func (k *KeyedBreaker) RampLimiters() (all []weak.Pointer[Limiter]) {
+	for _, b := range k.breakers() {
+		b.mu.Lock()
+		if b.rise != nil {
+			all = append(all, weak.Make(b.rise))
+		}
+		b.mu.Unlock()
+	}
+	return all
+}
+
+func (k *KeyedBreaker) count(kept map[string]int) {
+	for _, b := range k.breakers() {
+		b.countRamp(kept)
+	}
+	t := &k.seats
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.byKey.Range(func(_, found any) bool {

@@ -107,6 +107,9 @@ func (k *KeyedBreaker) Update(p domain.CircuitBreaker) error {
 	if err != nil {
 		return err
 	}
+	if err := k.replica.canShare(set.policy); err != nil {
+		return err
+	}
 	k.updating.Lock()
 	defer k.updating.Unlock()
 	if old := k.Policy(); p.Name != old.Name || set.policy.Sharing != old.Sharing || !p.Keyed {
@@ -120,7 +123,7 @@ func (k *KeyedBreaker) Update(p domain.CircuitBreaker) error {
 	k.seats.mu.Unlock()
 	for _, b := range k.breakers() {
 		if err := b.Update(set.policy); err != nil {
-			return err // cannot be: it was compiled
+			return err // cannot be: it was compiled, and the store can
 		}
 	}
 	return nil
@@ -219,6 +222,9 @@ func (k *KeyedBreaker) refused(s *seat, err error) (Permit, error) {
 func (b *Breaker) admitEarly(now time.Duration) (p Permit, ok bool, retryAfter time.Duration) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.fleet.closed() && b.local.State() == domain.StateClosed {
+		return Permit{}, false, 0 // it is the ramp that refused
+	}
 	if !b.fleet.closed() && (b.fleet.state != domain.StateOpen || now >= b.fleet.until) {
 		return Permit{}, false, 0 // half-open: its probes are leases
 	}

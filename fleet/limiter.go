@@ -32,6 +32,7 @@ type Limiter struct {
 	misfit   atomic.Int64 // when LimitFor last gave numbers that cannot be meant; 0 = never
 	own      bool         // it is the library's: no LimitFor is asked about it
 	quiet    bool         // its numbers are meant to change from one replica to the next: that is no event
+	passing  bool         // it goes while the replica stays: nothing that stays may hold on to it
 
 	only  *lane // of a limit that is not keyed
 	lanes lanes // of one that is
@@ -371,7 +372,9 @@ func (l *Limiter) newLane(id port.ID) *lane {
 	if l.lends() {
 		ln.lease = lease.New(l.replica.holderNumber())
 	}
-	ln.shard.tryWith(ln.touch)
+	if !l.passing {
+		ln.shard.tryWith(ln.touch)
+	}
 	return ln
 }
 

@@ -19,6 +19,7 @@ type faultyLocks struct {
 
 	faults                *faulty
 	asked, extends, frees atomic.Int64
+	given                 atomic.Int64 // locks
 }
 
 func newFaultyLocks(locks port.LockStore) (*faultyLocks, port.Stores) {
@@ -31,6 +32,9 @@ func (l *faultyLocks) Lock(ctx context.Context, id port.ID, lasting time.Duratio
 	failed := l.faults.through(ctx, func() { lock, ok, err = l.LockStore.Lock(context.WithoutCancel(ctx), id, lasting) })
 	if failed != nil {
 		return nil, false, asStoreError(failed)
+	}
+	if ok {
+		l.given.Add(1)
 	}
 	return faultyLock{lock, l}, ok, err
 }

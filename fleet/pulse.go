@@ -207,13 +207,27 @@ func (b *Breaker) join(now time.Duration, refresh bool, r *round) {
 }
 
 // due reports whether the regular report is: a quarter of the window after the
-// last one, and only if it would say something new. It requires b.mu.
+// last one, and only if it would say something new. It requires b.mu. What an open layer
+// says changes without calls, when its evidence is too old to count.
 func (b *Breaker) due(now time.Duration) bool {
-	if !b.report.changed || !b.fleet.closed() || b.mute() || now-b.report.at < b.policy.Window/4 {
+	counted := b.report.changed
+	if !counted && b.local.State() == domain.StateClosed {
+		return false
+	}
+	if !b.fleet.closed() || b.mute() || now-b.report.at < b.policy.Window/4 {
 		return false
 	}
 	e, sent := b.local.Evidence(now), b.report.sent
-	return e.Calls != sent.Calls || e.Failures != sent.Failures || e.Weight != sent.Weight || b.opinion(e) != b.report.opinion ||
+	if e.Open != sent.Open || b.opinion(e) != b.report.opinion {
+		return true
+	}
+	return counted && b.saysMore(now, e, sent)
+}
+
+// saysMore reports whether evidence with the same opinion as the last one says anything
+// new. It requires that b.mu is held.
+func (b *Breaker) saysMore(now time.Duration, e, sent breaker.Evidence) bool {
+	return e.Calls != sent.Calls || e.Failures != sent.Failures || e.Weight != sent.Weight ||
 		now+micros(e.ForMicro) > b.report.at+micros(sent.ForMicro)+time.Millisecond // the same, but it counts for longer
 }
 

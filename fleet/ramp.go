@@ -75,61 +75,92 @@ func (b *Breaker) climb(ctx context.Context, budget *Budget, p Permit) (Permit, 
 	if _, isProbe := p.Lease(); isProbe {
 		return p, nil
 	}
-	now := b.replica.clock.now()
-	b.mu.Lock()
-	r, climbing := b.rung(now)
-	if climbing {
-		force := b.forced(now)
-		climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly
-	} else {
-		b.regate()
-	}
-	b.mu.Unlock()
-	if !climbing {
+	l, err := b.step()
+	if l == nil && err == nil {
 		return p, nil
 	}
-	d, err := b.takeStep(ctx, budget, r)
+	var d domain.Decision
+	if err == nil {
+		d, err = b.takeStep(ctx, budget, l)
+	}
 	switch {
 	case err == nil && d.Allowed:
 		return p, nil
 	case err == nil:
 		err = b.refusal(domain.ScopeFleet, d.RetryAfter)
 	}
+	if b.seat != nil {
+		b.seat.enter() // Report gives up one place, and whoever is refused the other
+	}
 	p.Report(domain.Ignored)
 	return Permit{}, err
 }
 
-// takeStep asks the bucket of the ramp for one call.
-func (b *Breaker) takeStep(ctx context.Context, budget *Budget, r rung) (domain.Decision, error) {
-	l, err := b.rampLimiter(r)
-	if err != nil {
-		return domain.Decision{}, err
+// step is the limit of the ramp's step of now; nil if a call may pass as it is.
+func (b *Breaker) step() (*Limiter, error) {
+	now := b.replica.clock.now()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	r, climbing := b.rung(now)
+	if !climbing {
+		b.rise = nil
+		b.regate()
+		return nil, nil //nolint:nilnil // there is no limit
 	}
-	d, err := l.AllowWithin(ctx, b.id.Name, 1, budget)
+	force := b.forced(now)
+	climbing = force == domain.ForceNone || force == domain.ForceMetricsOnly
+	if !climbing {
+		return nil, nil //nolint:nilnil // likewise
+	}
+	return b.rampLimiter(r)
+}
+
+// takeStep asks the bucket of the ramp for one call.
+func (b *Breaker) takeStep(ctx context.Context, budget *Budget, l *Limiter) (domain.Decision, error) {
+	d, err := l.AllowWithin(ctx, b.rampKey(), 1, budget)
 	if errors.Is(err, domain.ErrStoreUnavailable) || errors.Is(err, domain.ErrStoreConfig) {
 		return domain.Decision{}, nil // refused: what it may admit cannot be known
 	}
 	return d, err
 }
 
-// rampLimiter is the limit of this breaker's ramp, at a step. A later one wins over an
-// earlier one in the store, as its version is higher: epochs grow by the clock's µs.
-func (b *Breaker) rampLimiter(r rung) (*Limiter, error) {
-	p := domain.RateLimit{Name: ramps, Keyed: true, Limit: r.limit, Version: int64(r.epoch) + int64(r.step)}
-	as := ramps + "=" + b.id.Name // no name that anybody can look for
-	b.replica.mu.Lock()
-	defer b.replica.mu.Unlock()
-	l, made := b.replica.limiters[as]
-	switch {
-	case !made:
-		var err error
-		if l, err = makeLimiter(b.replica, p); err != nil {
-			return nil, err
-		}
-		l.own, l.quiet = true, true
-		b.replica.limiters[as] = l
-	case l.Policy().Version < p.Version:
-		return l, l.Update(p)
+// rampKey says which of the ramps' buckets is this breaker's. No name has a "=".
+func (b *Breaker) rampKey() string {
+	if b.id.Key == "" {
+		return b.id.Name
 	}
+	return b.id.Name + "=" + b.id.Key
+}
+
+// rampLimiter is the limit of this breaker's ramp, at a step. A later one wins over an
+// earlier one in the store, as its version is higher: epochs grow by the clock's µs. It is
+// the breaker's own, and goes when the ramp is over, or with its key. It requires that
+// b.mu is held.
+func (b *Breaker) rampLimiter(r rung) (*Limiter, error) {
+	if b.replica.closed.Load() {
+		return nil, domain.ErrClosed
+	}
+	p := domain.RateLimit{Name: ramps, Keyed: true, Limit: r.limit, Version: int64(r.epoch) + int64(r.step)}
+	if b.rise != nil {
+		if b.rise.Policy().Version < p.Version {
+			return b.rise, b.rise.Update(p)
+		}
+		return b.rise, nil
+	}
+	l, err := makeLimiter(b.replica, p)
+	if err != nil {
+		return nil, err
+	}
+	l.own, l.quiet, l.passing = true, true, b.seat != nil
+	b.rise = l
 	return l, nil
+}
+
+// dropRamp forgets the ramp's limit, for good: the replica is closed. It requires that
+// b.mu is held.
+func (b *Breaker) dropRamp() {
+	if b.rise != nil {
+		b.rise.lanes.drop()
+		b.rise = nil
+	}
 }

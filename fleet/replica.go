@@ -270,6 +270,7 @@ func (r *Replica) forget() {
 	for _, b := range r.everyBreaker() {
 		b.mu.Lock()
 		b.probe.held = nil
+		b.dropRamp()
 		b.mu.Unlock()
 	}
 	for _, k := range r.everyKeyed() {

@@ -205,6 +205,7 @@ func (b *Breaker) handOver(now time.Duration, v port.View, old domain.State, kno
 	case detached, moved && v.State == domain.StateClosed, (old == domain.StateClosed) != (v.State == domain.StateClosed):
 		b.local.Absorb()
 		b.report.sent, b.report.opinion = b.local.Evidence(now), wellMeant
+		b.report.sent.Open = false // nor was that told: own trouble stays
 	}
 }
 

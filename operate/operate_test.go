@@ -205,6 +205,10 @@ func TestWhy(t *testing.T) {
 		"0 replicas are bad, with a weight of 0.000; it opens at 2 with a weight of 2.000": {
 			View: breaker.View{Epoch: 1}, Rules: rules, AllWeight: 1000,
 		},
+		"1 replica is bad, with a weight of 1.000; it opens at 2 with a weight of 2.000; the own layer of 2 replicas is open, which counts for nothing here": {
+			View: breaker.View{Epoch: 1}, Rules: rules, Bad: 1, BadWeight: 1000, AllWeight: 2000,
+			Votes: []breaker.Vote{{Bad: true, Open: true, Weight: 1000}, {Open: true}, {Weight: 1000}, {Open: true}},
+		},
 	} {
 		if got := operate.Why(s); got != want {
 			t.Errorf("got  %s\nwant %s", got, want)

@@ -53,8 +53,23 @@ func whyHalfOpen(s breaker.Snapshot) string {
 // whyClosed compares what is bad with what would open it.
 func whyClosed(s breaker.Snapshot) string {
 	needed := max(s.Rules.MinReplicas*1000, (s.Rules.QuorumMille*s.AllWeight+999)/1000)
-	return fmt.Sprintf("%s bad, with a weight of %s; it opens at %d with a weight of %s",
+	why := fmt.Sprintf("%s bad, with a weight of %s; it opens at %d with a weight of %s",
 		count(s.Bad, "replica")+is(s.Bad), Weight(s.BadWeight), s.Rules.MinReplicas, Weight(needed))
+	if apart := disagree(s); apart > 0 {
+		why += "; the own layer of " + count(apart, "replica") + " is open, which counts for nothing here"
+	}
+	return why
+}
+
+// disagree is how many replicas hold back their calls although the fleet counts nothing
+// against the dependency by them: since what they saw is too old, or their own trouble.
+func disagree(s breaker.Snapshot) (replicas int64) {
+	for _, v := range s.Votes {
+		if v.Open && !v.Bad {
+			replicas++
+		}
+	}
+	return replicas
 }
 
 func is(n int64) string {

@@ -161,3 +161,26 @@ func TestShards(t *testing.T) {
 		t.Errorf("100 locks are in %d groups", len(seen))
 	}
 }
+
+// Of several servers one that takes connections and answers nothing leaves time for the
+// others: a lock is had, extended and given back within its caller's patience.
+func TestOneOfThreeHangs(t *testing.T) {
+	leaktest.Check(t)
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	must(t, err)
+	t.Cleanup(func() { _ = silent.Close() })
+	clients := []redis.UniversalClient{
+		connectHasty(t, miniredis.RunT(t).Addr()), connectHasty(t, silent.Addr().String()), connectHasty(t, miniredis.RunT(t).Addr()),
+	}
+	locks := redsynclock.New(clients[0], newFleet(), redsynclock.Options{Others: clients[1:]})
+	lock, ok, err := locks.Lock(soon(t, 2*time.Second), theLock, lasting)
+	if !ok || err != nil {
+		t.Fatalf("Lock: %t, %v", ok, err)
+	}
+	if ok, err := lock.Extend(soon(t, 2*time.Second), lasting); !ok || err != nil {
+		t.Errorf("Extend: %t, %v", ok, err)
+	}
+	if ok, err := lock.Unlock(soon(t, 2*time.Second)); !ok || err != nil {
+		t.Errorf("Unlock: %t, %v", ok, err)
+	}
+}

@@ -2,6 +2,9 @@ package redsynclock_test
 
 import (
 	"context"
+	"errors"
+	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -105,6 +108,7 @@ func TestKeys(t *testing.T) {
 // trio are three servers with one fleet's locks on them.
 type trio struct {
 	servers []*miniredis.Miniredis
+	clients []redis.UniversalClient
 	locks   *redsynclock.Locks
 	key     string
 }
@@ -114,13 +118,12 @@ func newTrio(t *testing.T) *trio {
 	leaktest.Check(t)
 	fleet := newFleet()
 	three := &trio{key: fleet + ":{lx}"}
-	var clients []redis.UniversalClient
 	for range 3 {
 		server := miniredis.RunT(t)
 		three.servers = append(three.servers, server)
-		clients = append(clients, connectHasty(t, server.Addr()))
+		three.clients = append(three.clients, connectHasty(t, server.Addr()))
 	}
-	three.locks = redsynclock.New(clients[0], fleet, redsynclock.Options{Others: clients[1:]})
+	three.locks = redsynclock.New(three.clients[0], fleet, redsynclock.Options{Others: three.clients[1:]})
 	return three
 }
 
@@ -169,4 +172,80 @@ func TestTooFewServers(t *testing.T) {
 		t.Errorf("held on one of three it is extended: %t, %v", ok, err)
 	}
 	unlock(t, take(t, three.locks)) // on the two where it is free
+}
+
+// More than half of the servers must give a token, too: who had the lock on three, and lost it
+// on two before that, has it no more.
+func TestTooFewTokens(t *testing.T) {
+	for lost, want := range []bool{true, true, false, false} {
+		three := newTrio(t)
+		for i := range lost {
+			three.clients[i].AddHook(thief{func() { three.servers[i].Del(three.key) }})
+		}
+		lock, ok, err := three.locks.Lock(t.Context(), theLock, lasting)
+		if ok != want || err != nil {
+			t.Errorf("lost on %d of three: %v, %t, %v", lost, lock, ok, err)
+		}
+	}
+}
+
+// A lock whose token did not come is given back, and is free at once.
+func TestATokenThatDoesNotCome(t *testing.T) {
+	leaktest.Check(t)
+	server := miniredis.RunT(t)
+	options := redis.Options{Addr: server.Addr(), Dialer: leaktest.Dialer(t), MaxRetries: -1, ContextTimeoutEnabled: true}
+	client := redis.NewClient(&options)
+	t.Cleanup(func() { _ = client.Close() })
+	locks := redsynclock.New(client, newFleet(), redsynclock.Options{})
+	unlock(t, take(t, locks)) // the script is there
+	breaks := &breaker{}
+	client.AddHook(breaks)
+	breaks.on.Store(true)
+	_, ok, err := locks.Lock(soon(t, time.Second), theLock, lasting)
+	if _ = storeError(t, err); ok {
+		t.Error("a lock without a token is held")
+	}
+	unlock(t, take(t, locks))
+}
+
+// breaker fails the next script that asks for a token, once it is on.
+type breaker struct {
+	thief
+
+	on atomic.Bool
+}
+
+var errBroken = errors.New("broken")
+
+func (b *breaker) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if cmd.Name() == "evalsha" && len(cmd.Args()) > 2 && cmd.Args()[2] == 2 && b.on.Swap(false) {
+			cmd.SetErr(errBroken)
+			return errBroken
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// TestTheScript: what another server gave is taken for the last token, unless the last one
+// here is higher: then that is told, and counts.
+func TestTheScript(t *testing.T) {
+	text, err := os.ReadFile("fence.lua")
+	must(t, err)
+	onBoth(t, func(t *testing.T, client *redis.Client) {
+		fleet := newFleet()
+		keys := []string{fleet + ":{lx}", fleet + ":{lx}:fence"}
+		must(t, client.Set(t.Context(), keys[0], "word", time.Minute).Err())
+		for _, s := range []struct{ given, want int64 }{
+			{3_000_000_000_000_000, 3_000_000_000_000_000},
+			{2_000_000_000_000_000, 3_000_000_000_000_000},
+			{3_000_000_000_000_005, 3_000_000_000_000_005},
+			{0, 3_000_000_000_000_006},
+		} {
+			reply, err := client.Eval(t.Context(), string(text), keys, "word", s.given, 60_000).Int64Slice()
+			if err != nil || len(reply) != 3 || reply[2] != s.want {
+				t.Errorf("given %d: %v, %v; want %d", s.given, reply, err, s.want)
+			}
+		}
+	})
 }

@@ -32,7 +32,10 @@ func connect(t *testing.T, addr string) *redis.Client {
 func connectHasty(t *testing.T, addr string) *redis.Client {
 	t.Helper()
 	leaktest.Check(t)
-	client := redis.NewClient(&redis.Options{Addr: addr, Dialer: leaktest.Dialer(t), DialerRetries: 1, MaxRetries: -1})
+	client := redis.NewClient(&redis.Options{
+		Addr: addr, Dialer: leaktest.Dialer(t), DialerRetries: 1, MaxRetries: -1,
+		ContextTimeoutEnabled: true, // or calls are made by copies, which have no hooks
+	})
 	t.Cleanup(func() { _ = client.Close() })
 	return client
 }

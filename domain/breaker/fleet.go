@@ -58,6 +58,8 @@ type vote struct {
 	forMicro int64
 	calls    int64
 	failures int64
+	open     bool
+	last     Trouble
 }
 
 type lease struct {
@@ -77,8 +79,10 @@ type Evidence struct {
 	Failures int64  // of those
 	Weight   int64  // in thousandths, 0 to 1000
 	Bad      bool
-	ForMicro int64 // how long it may count
-	Leaving  bool  // the replica withdraws
+	ForMicro int64   // how long it may count
+	Leaving  bool    // the replica withdraws
+	Open     bool    // its own layer is not closed, whatever that rests on: for people to see, it counts for nothing
+	Last     Trouble // in the window: likewise
 
 	AloneMicro int64 // for how long the dependency asked to be left alone; 0 = it did not
 }
@@ -214,7 +218,7 @@ func (f *Fleet) vote(nowMicro int64, e Evidence) bool {
 	if e.Bad {
 		f.leaveAlone(nowMicro, e.AloneMicro)
 	}
-	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, max(e.Calls, 0), max(e.Failures, 0)}
+	now := vote{e.Seq, e.Bad, weight, nowMicro, lasts, max(e.Calls, 0), max(e.Failures, 0), e.Open, min(e.Last, TroubleOwn)}
 	f.votes[e.Replica] = now
 	f.tell(now, 1)
 	if now.bad != old.bad {

@@ -33,6 +33,8 @@ type Local struct {
 	byDep     bool  // the last trip was the dependency's fault
 	lastDep   time.Duration
 	alone     time.Duration // until when the dependency asked to be left alone
+	trouble   Trouble       // the last, for people to see
+	troubleAt time.Duration
 	recent    window
 	last      lastCalls // nil: the ratios are those of recent
 	out       []probe   // half-open: leases out; else calls let through early
@@ -193,19 +195,27 @@ func (l *Local) count(now time.Duration, o domain.Outcome, slow bool) {
 		l.row++
 		l.rowOfDep++
 		l.lastDep = now
+		l.note(now, TroubleFailure)
 		one.failures = 1
 	case domain.LocalFailure:
 		l.row++
+		l.note(now, TroubleOwn)
 		one, slow = tally{own: 1}, false
 	case domain.Ignored:
 		return
 	}
 	if slow {
 		one.slow = 1
+		if o == domain.Success {
+			l.note(now, TroubleSlow)
+		}
 	}
 	l.recent.count(now, one)
 	l.last.count(one)
 }
+
+// note keeps of which kind the last trouble was.
+func (l *Local) note(now time.Duration, t Trouble) { l.trouble, l.troubleAt = t, now }
 
 // reached applies the rules of failures, in whole numbers: exactly the ratio counts.
 func (l *Local) reached(row, calls, failures int64) bool {
@@ -245,9 +255,11 @@ func (l *Local) settleProbe(now time.Duration, t Ticket, o domain.Outcome) {
 	case domain.Failure:
 		l.lastDep = now
 		l.byDep = true
+		l.note(now, TroubleFailure)
 		l.open(now)
 	case domain.LocalFailure:
 		l.byDep = false
+		l.note(now, TroubleOwn)
 		l.open(now)
 	case domain.Ignored: // the slot is back, and nothing was learnt
 	}
@@ -321,11 +333,18 @@ func (l *Local) Slow() int64 { return l.recent.sum.slow }
 func (l *Local) Evidence(now time.Duration) Evidence {
 	l.recent.advance(now)
 	e := Evidence{Calls: l.recent.sum.calls, Failures: l.recent.sum.failures}
+	if now-l.troubleAt < l.window {
+		e.Last = l.trouble
+	}
 	slow := l.recent.sum.slow
 	rest := l.lastDep + l.window - now
-	switch tripped := l.state != domain.StateClosed; {
+	tripped := l.state != domain.StateClosed
+	if tripped {
+		e.Open, e.ForMicro = true, l.RetryAfter(now).Microseconds()
+	}
+	switch {
 	case rest <= 0 || (tripped && !l.byDep):
-		return e // says nothing: too old, or its own trouble
+		return e // says nothing: too old, or its own trouble; for people, that it is open
 	case tripped:
 		e.Weight, e.Bad = fullWeight, true
 	default:

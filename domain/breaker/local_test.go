@@ -507,27 +507,28 @@ func TestEvidence(t *testing.T) {
 		weight int64
 		bad    bool
 		lasts  time.Duration
+		open   bool
 	}{
-		{"nothing seen weighs nothing", ratio, "", 0, 0, false, 0},
-		{"five of twenty calls are a quarter of an opinion", ratio, "SSSSS", 0, 250, false, 10 * time.Second},
-		{"half of them failed: a quarter of a bad one", ratio, "SFSFF", 0, 250, true, 10 * time.Second},
-		{"more calls than needed weigh no more", ratio, strings.Repeat("SSF", 20), 0, 1000, false, 10 * time.Second},
-		{"tripped is a whole bad opinion", ratio, strings.Repeat("SF", 10), 0, 1000, true, 10 * time.Second},
-		{"in a row, too, although only five were seen", row, "FFFFF", 0, 1000, true, 10 * time.Second},
-		{"failures without a ratio are no bad opinion", row, "FFFF", 0, 200, false, 10 * time.Second},
-		{"own trouble is none of the fleet's business", row, "LLLLL", 0, 0, false, 0},
-		{"nor is a mixed trip, that the dependency alone would not have caused", row, "FFLFF", 0, 0, false, 0},
-		{"own failures do not weigh", ratio, "SSLLL", 0, 100, false, 10 * time.Second},
-		{"evidence counts for a window after the last result", row, "FFFFF", 4 * time.Second, 1000, true, 6 * time.Second},
-		{"and not for as long as the layer stays open", row, "FFFFF", 10 * time.Second, 0, false, 0},
-		{"what is ignored does not make it younger", ratio, "SSSSS", 4 * time.Second, 250, false, 6 * time.Second},
+		{"nothing seen weighs nothing", ratio, "", 0, 0, false, 0, false},
+		{"five of twenty calls are a quarter of an opinion", ratio, "SSSSS", 0, 250, false, 10 * time.Second, false},
+		{"half of them failed: a quarter of a bad one", ratio, "SFSFF", 0, 250, true, 10 * time.Second, false},
+		{"more calls than needed weigh no more", ratio, strings.Repeat("SSF", 20), 0, 1000, false, 10 * time.Second, false},
+		{"tripped is a whole bad opinion", ratio, strings.Repeat("SF", 10), 0, 1000, true, 10 * time.Second, true},
+		{"in a row, too, although only five were seen", row, "FFFFF", 0, 1000, true, 10 * time.Second, true},
+		{"failures without a ratio are no bad opinion", row, "FFFF", 0, 200, false, 10 * time.Second, false},
+		{"own trouble is none of the fleet's business", row, "LLLLL", 0, 0, false, 30 * time.Second, true},
+		{"nor is a mixed trip, that the dependency alone would not have caused", row, "FFLFF", 0, 0, false, 30 * time.Second, true},
+		{"own failures do not weigh", ratio, "SSLLL", 0, 100, false, 10 * time.Second, false},
+		{"evidence counts for a window after the last result", row, "FFFFF", 4 * time.Second, 1000, true, 6 * time.Second, true},
+		{"and not for as long as the layer stays open, which is told all the same", row, "FFFFF", 10 * time.Second, 0, false, 20 * time.Second, true},
+		{"what is ignored does not make it younger", ratio, "SSSSS", 4 * time.Second, 250, false, 6 * time.Second, false},
 	} {
 		b := newLone(t, c.policy)
 		b.now = time.Hour
 		b.call(c.calls)
 		b.now += c.later
 		e := b.Evidence(b.now)
-		if e.Weight != c.weight || e.Bad != c.bad || time.Duration(e.ForMicro)*time.Microsecond != c.lasts {
+		if e.Open != c.open || e.Weight != c.weight || e.Bad != c.bad || time.Duration(e.ForMicro)*time.Microsecond != c.lasts {
 			t.Errorf("%s: after %s and %v: %+v", c.why, c.calls, c.later, e)
 		}
 	}
@@ -693,6 +694,37 @@ func TestCase26TheDependencyAsksToBeLeftAlone(t *testing.T) {
 			b.refuse(30 * time.Second) // what was asked before is over
 		})
 	}
+}
+
+// TestWhatWasAskedEndsWithTheTrip: who closes before the dependency's time is over, since the
+// fleet's layer takes over or an operator says so, is not held to it by the next trip.
+func TestWhatWasAskedEndsWithTheTrip(t *testing.T) {
+	t.Parallel()
+	for name, closes := range map[string]func(*Local){"handed over": (*Local).Absorb, "reset": (*Local).Reset} {
+		b := newLone(t, domain.CircuitBreaker{FailureThreshold: 2})
+		b.LeaveAlone(b.now, 4*time.Minute)
+		b.call("FF")
+		b.refuse(4 * time.Minute)
+		closes(&b.Local)
+		b.is(domain.StateClosed, name)
+		b.call("FF")
+		b.refuse(30 * time.Second)
+		if alone := b.Evidence(b.now).AloneMicro; alone != 0 {
+			t.Errorf("%s: the fleet is told of %d µs", name, alone)
+		}
+	}
+}
+
+// TestWhatWasAskedIsBoundedByTheTrip: the bound that counts is that of the trip, should it
+// have been lowered since the dependency asked.
+func TestWhatWasAskedIsBoundedByTheTrip(t *testing.T) {
+	t.Parallel()
+	b := newLone(t, domain.CircuitBreaker{FailureThreshold: 2})
+	b.call("F")
+	b.LeaveAlone(b.now, 4*time.Minute)
+	b.Configure(domain.CircuitBreaker{FailureThreshold: 2, MaxRecoveryTimeout: time.Minute})
+	b.call("F")
+	b.refuse(time.Minute)
 }
 
 // TestStagger: each trip is longer by so many thousandths, the longest one too; what was

@@ -30,6 +30,8 @@ type Vote struct {
 	ForMicro int64 // how long it still counts
 	Calls    int64
 	Failures int64
+	Open     bool // the replica's own layer is not closed, whether the fleet counts that or not
+	Last     Trouble
 }
 
 // A Prober is a replica that asked for a probe while half-open.
@@ -58,7 +60,7 @@ func (f *Fleet) Snapshot(nowMicro int64) Snapshot {
 		age := max(nowMicro-v.atMicro, 0)
 		s.Votes = append(s.Votes, Vote{
 			Replica: replica, Bad: v.bad, Weight: v.weight, AgeMicro: age, ForMicro: max(v.forMicro-age, 0),
-			Calls: v.calls, Failures: v.failures,
+			Calls: v.calls, Failures: v.failures, Open: v.open, Last: v.last,
 		})
 	}
 	for replica, saw := range f.seen {

@@ -295,10 +295,11 @@ func (st *State) claim(r *Rule, how Manner) (changed bool) {
 	}
 }
 
-// adopt goes on by another rule. What is lent stays so.
+// adopt goes on by another rule. What is lent stays so. Turns that were handed out are of
+// the old one's time: who asks now would wait for tokens that are long there.
 func (st *State) adopt(r *Rule, how Manner) {
 	st.Credits = r.carry(how.Carry, &st.Rule, st.Credits)
-	st.Rule = *r
+	st.Rule, st.Turn = *r, 0
 	if st.Leases == nil {
 		return
 	}

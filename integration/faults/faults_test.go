@@ -88,5 +88,8 @@ func matrix() []fault {
 		{"Redis hangs under leases and a queue", aheadThroughAHang},
 		{"Redis hangs under a bulkhead", roomThroughAHang},
 		{"Redis hangs, and forgets, under an override", overrideThroughFaults},
+		{"Redis hangs under a lock", lockThroughAHang},
+		{"Redis is killed under a lock", lockThroughACrash},
+		{"Redis hangs under a breaker with keys", keysThroughAHang},
 	}
 }

@@ -93,6 +93,13 @@ func (l *load) stop() []made {
 	return l.calls
 }
 
+// lateness is how late the machine itself has been so far, at worst.
+func (l *load) lateness() time.Duration {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.late
+}
+
 // between are the calls that began and ended in a span.
 func between(calls []made, from, to time.Time) (in []made) {
 	for _, c := range calls {

@@ -11,6 +11,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	redsynclock "github.com/holdfast-go/holdfast/contrib/redsync"
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
 	"github.com/holdfast-go/holdfast/internal/leaktest"
@@ -73,7 +74,9 @@ func joinRig(t *testing.T, server *redisserver.Server, p plan) *rig {
 // with the test.
 func join(t *testing.T, client redis.UniversalClient, events *journal) *fleet.Replica {
 	t.Helper()
-	replica, err := fleet.Join(redisstore.New(client, "faults", redisstore.Options{}).Stores(), fleet.Config{OnEvent: events.note})
+	stores := redisstore.New(client, "faults", redisstore.Options{}).Stores()
+	stores.Locks = redsynclock.New(client, "faults", redsynclock.Options{})
+	replica, err := fleet.Join(stores, fleet.Config{OnEvent: events.note})
 	if err != nil {
 		t.Fatal(err)
 	}

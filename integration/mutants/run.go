@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"path"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -109,20 +110,20 @@ func (l *lab) baseline(ctx context.Context, mutants []mutant) error {
 	return nil
 }
 
-// nested is the module whose packages may have to notice as well.
-const nested = "integration"
-
 // modules are the folders of the modules that packages belong to, and the
 // packages as they are called there.
 func (l *lab) modules(packages []string) map[string][]string {
 	of := make(map[string][]string)
 	for _, name := range packages {
-		if inner, ok := strings.CutPrefix(name, "./"+nested+"/"); ok {
-			dir := filepath.Join(l.dir, nested)
-			of[dir] = append(of[dir], "./"+inner)
-		} else {
-			of[l.dir] = append(of[l.dir], name)
+		home, inner := "", path.Clean(name)
+		for at := inner; at != "."; at = path.Dir(at) {
+			if _, err := os.Stat(filepath.Join(l.dir, at, "go.mod")); err == nil {
+				home, inner = at, strings.TrimPrefix(strings.TrimPrefix(inner, at), "/")
+				break
+			}
 		}
+		dir := filepath.Join(l.dir, home)
+		of[dir] = append(of[dir], "./"+inner)
 	}
 	return of
 }

@@ -23,8 +23,9 @@ func table() []mutant {
 		takeBugs(), bandScriptBugs(), leaseScriptBugs(), queueScriptBugs(), shortWayBugs(), bucketBugs(), bandBugs(), leaseBugs(),
 		queueBugs(), permitBugs(), roomBugs(), budgetBugs(), shareBugs(),
 		stepBugs(), quickBugs(), halfOpenScriptBugs(), fleetLayerBugs(), localLayerBugs(), memberBugs(),
-		orderScriptBugs(), orderRuleBugs(), overrideBugs(), askedBugs(), rampBugs(),
+		orderScriptBugs(), orderRuleBugs(), overrideBugs(), askedBugs(), rampBugs(), rampKeyBugs(), disagreeBugs(),
 		flightBugs(), healthBugs(), limiterBugs(), outageBugs(), sharedBreakerBugs(), breakerKeyBugs(),
+		exclusiveBugs(), lockStoreBugs(), checkBugs(),
 		storeBugs(), keyBugs(), memoryBugs(), clockBugs(),
 		retryBugs(), walkBugs(), leakBugs(),
 	)
@@ -56,7 +57,7 @@ func takeBugs() []mutant {
 		},
 		{
 			"script: a changed limit starts full", takeScript,
-			`c, changed = carry(how, mine, stored, c), true`, `c, changed = copy(mine.f), true`, by,
+			`c, d, changed = carry(how, mine, stored, c), 0, true`, `c, d, changed = copy(mine.f), 0, true`, by,
 		},
 		{
 			"script: refill goes above the burst", takeScript,
@@ -590,7 +591,8 @@ func walkBugs() []mutant {
 		{"a refusal further in counts against the dependency", breaker, `case w.runs == runsBefore:`, `case false:`, by},
 		{"a caller who goes away counts against the dependency", breaker, `classify(domain.MarkIgnored(w.err))`, `domain.Failure`, by},
 		{"a probe runs on after its lease", breaker, `w.limitTime(f, lease,`, `w.limitTime(f, 2*lease,`, by},
-		{"a panic keeps its permit", "orchestrator/step.go", `f.permit.Report(outcome) //`, `_ = outcome //`, by},
+		{"a panic keeps its permit", "orchestrator/step.go", `f.permit.Report(outcome)
+		w.tell`, `w.tell`, by},
 		{
 			"each attempt waits for the store anew", "orchestrator/limit.go",
 			`AllowWithin(w.ctx, key, cost, &w.budget)`, `AllowWithin(w.ctx, key, cost, nil)`, by,

@@ -206,6 +206,21 @@ func askedBugs() []mutant {
 		{"a wait of what did not fail counts", permit, `		wait = 0
 `, `		_ = wait
 `, by},
+		{
+			"a layer may be asked for any time", "domain/breaker/local.go",
+			`l.alone = max(l.alone, now+min(wait, l.longest))`, `l.alone = max(l.alone, now+wait)`,
+			[]string{"./domain/breaker"},
+		},
+		{
+			"a trip is as long as was asked, whatever the longest is", "domain/breaker/local.go",
+			`min(l.alone-now, l.longest))`, `l.alone-now)`,
+			[]string{"./domain/breaker"},
+		},
+		{
+			"a layer keeps what it was asked for after closing", "domain/breaker/local.go",
+			`l.growth, l.alone = 0, 0`, `l.growth = 0`,
+			[]string{"./domain/breaker"},
+		},
 		{"a call's wait is not told to the layer", permit, `		b.local.LeaveAlone(now, wait)
 `, ``, by},
 		{"a probe's wait is not told to the fleet", "fleet/probe.go", `ask.AloneMicro = wait.Microseconds()`, `_ = wait`, by},
@@ -259,7 +274,7 @@ func rampBugs() []mutant {
 		},
 		{
 			"each replica has a ramp of its own", rampUse,
-			`l.AllowWithin(ctx, b.id.Name, 1, budget)`, `l.AllowWithin(ctx, b.replica.incarnation, 1, budget)`, by,
+			`l.AllowWithin(ctx, b.rampKey(), 1, budget)`, `l.AllowWithin(ctx, b.replica.incarnation, 1, budget)`, by,
 		},
 		{
 			"a ramp holds up what an operator lets pass", rampUse,

@@ -68,8 +68,11 @@ func roomBugs() []mutant {
 			`max(int64(p.bulkhead.policy.MaxConcurrent/n), 1)`,
 			`int64(p.bulkhead.policy.MaxConcurrent)`, by,
 		},
-		{"a bulkhead keeps its room after a panic", "orchestrator/step.go", `	f.slot.Leave()           // nor this
-`, ``, []string{"./orchestrator"}},
+		{
+			"a bulkhead keeps its room after a panic", "orchestrator/step.go",
+			`	f.slot.Leave() // does nothing`, `	// does nothing`,
+			[]string{"./orchestrator"},
+		},
 	}
 }
 

@@ -9,7 +9,7 @@
 //
 //   - [ForTest] starts a server that belongs to the test alone. It may be
 //     flushed, paused, killed and reconfigured.
-//   - [URLForTest] gives the server that the user named in HOLDFAST_REDIS, or
+//   - [URLForTest] gives the server that the user named in HOLDFAST_TEST_REDIS, or
 //     else one as above. It may hold other people's data: use random prefixes,
 //     and never flush, stop or reconfigure it.
 //

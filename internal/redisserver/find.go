@@ -11,8 +11,9 @@ import (
 // The environment variables that decide which server is used.
 const (
 	// EnvURL names a server to use instead of starting one: a redis:// or
-	// rediss:// URL, or host:port. It is never flushed, stopped or reconfigured.
-	EnvURL = "HOLDFAST_REDIS"
+	// rediss:// URL, or host:port. It is never flushed, stopped or reconfigured. It is
+	// not HOLDFAST_REDIS, by which the command is told the Redis of those who run a fleet.
+	EnvURL = "HOLDFAST_TEST_REDIS"
 
 	// EnvRequire makes tests fail instead of skip where no server is to be had.
 	// Any value but the empty one sets it.

@@ -228,6 +228,7 @@ func TestResolveTakesTheNamedServer(t *testing.T) {
 func TestResolveStartsAServer(t *testing.T) {
 	redisserver.ForTest(t)
 	t.Setenv(redisserver.EnvURL, "")
+	t.Setenv("HOLDFAST_REDIS", "redis://127.0.0.1:1") // the command's: it may be somebody's own
 	url, own, err := redisserver.Resolve(t.Context())
 	if err != nil {
 		t.Fatal(err)

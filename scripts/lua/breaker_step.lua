@@ -12,7 +12,8 @@
 --            g  reopenings in a row
 --            w  when the votes were last swept, Unix µs
 --            nb, wb, wa, nr  bad replicas, their weight, all weight, replicas with a vote
---            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>"
+--            r:<replica>  its vote: "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>:<open>:<last>";
+--                  more may follow, and an older replica writes less
 --            b  calls a second of the fleet when it opened, which its ramp rises to; 0 = no ramp
 --            a  until when the dependency asked to be left alone, Unix µs; 0 = it did not
 --            na, ns, nx, k  half-open: replicas that asked, with a success, without; successes
@@ -33,6 +34,8 @@
 --            <longest recovery>:<probes>:<lease>:<successes>:<longest half-open>:<ramp>"; times in µs
 -- ARGV[10..15]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
 -- ARGV[16]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
+-- ARGV[17]  report: its own layer is open 0|1; [18] its last trouble: 0 none | 1 failure | 2 slow
+--            | 3 its own. Both are kept for people, and count for nothing
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
 --              granted 0|1, lease µs, serial of an operator's last order,
@@ -63,6 +66,7 @@ local function int(text, high)
 end
 
 local claim = ARGV[9]
+local said = ARGV[14] .. ':' .. ARGV[15] .. ':' .. ARGV[17] .. ':' .. ARGV[18] -- the end of a vote, which decides nothing
 local records, push = {}, nil -- what happened in this call, and what is to be published
 
 -- live lets the key live on for so many µs, and a margin.
@@ -101,7 +105,7 @@ local function quick()
   if not window or y > 1 or w > now or now - w >= tonumber(window) or now - t < l then
     return nil
   end
-  local seq, says, weight = string.match(h[2], '^(%d+):([01]):(%d+):%d+:%d+:%d+:%d+$')
+  local seq, says, weight = string.match(h[2], '^(%d+):([01]):(%d+):%d+:%d+:%d+:[%d:]+$')
   if not seq or #seq > 16 or #weight > 4 or says ~= ARGV[10] or tonumber(seq) >= tonumber(token) then
     return nil
   end
@@ -124,7 +128,7 @@ local function quick()
     return nil
   end
   local counts = math.max(math.min(tonumber(ARGV[12]), WEEK), 0)
-  local put = {own, token .. ':' .. says .. string.format(':%.0f:%.0f:%.0f:', heavy, now, counts) .. ARGV[14] .. ':' .. ARGV[15]}
+  local put = {own, token .. ':' .. says .. string.format(':%.0f:%.0f:%.0f:', heavy, now, counts) .. said}
   if change ~= 0 then
     put[3], put[4] = 'wa', string.format('%.0f', wa)
     if says == '1' then
@@ -396,7 +400,7 @@ local function slow()
     elseif vote or f.nr < VOTES then
       f.nr = f.nr + (vote and 0 or 1)
       local weight, counts = math.max(math.min(tonumber(ARGV[11]), 1000), 0), math.max(math.min(tonumber(ARGV[12]), WEEK), 0)
-      vote = token .. ':' .. ARGV[10] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. ARGV[14] .. ':' .. ARGV[15]
+      vote = token .. ':' .. ARGV[10] .. string.format(':%.0f:%.0f:%.0f:', weight, now, counts) .. said
       local bad = tonumber(ARGV[10])
       if bad == 1 then
         alone()

@@ -784,7 +784,7 @@ local function decide(k, h)
       end
     elseif better(mine, stored) or x >= CLAIM then
       x = better(mine, stored) and -1 or 0
-      c, changed = carry(how, mine, stored, c), true
+      c, d, changed = carry(how, mine, stored, c), 0, true -- turns were of the old one's time
       n, e, w, f = mine.n, mine.e, mine.w, mine.f
       local lent = s and s.sum or 0
       for i = 1, n do

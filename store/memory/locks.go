@@ -43,10 +43,15 @@ func (l *locks) Lock(ctx context.Context, id port.ID, lasting time.Duration) (po
 	return &lock{l, id, h.token}, true, nil
 }
 
-// holdLocked is the hold of id at now. It requires that l.mu is held.
+// holdLocked is the hold of id at now. One that a clock which stepped back finds in the
+// future begins anew, and must be kept so: else it would wait for the clock to come back. It
+// requires that l.mu is held.
 func (l *locks) holdLocked(id port.ID, now int64) hold {
 	h := l.last[id]
-	h.at = min(h.at, now) // the clock may have stepped back
+	if h.at > now {
+		h.at = now
+		l.last[id] = h
+	}
 	if now-h.at >= h.lasting {
 		h.lasting = 0
 	}

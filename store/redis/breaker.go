@@ -25,7 +25,7 @@ type step struct {
 	known   uint64
 	token   uint64
 	outcome domain.Outcome
-	extra   [7]int64 // a report's; the last one is a probe's result's, too
+	extra   [9]int64 // a report's; the seventh is a probe's result's, too
 
 	view    port.View
 	granted bool
@@ -38,7 +38,10 @@ func (s breakerStore) Report(ctx context.Context, in []port.Report, out []port.V
 	for i, r := range in {
 		steps[i] = step{
 			op: "report", breaker: r.Breaker, rules: r.Rules, replica: r.Replica, known: r.Known, token: r.Seq,
-			extra: [7]int64{int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures, r.AloneMicro},
+			extra: [9]int64{
+				int64(bit(r.Bad)), r.Weight, r.ForMicro, int64(bit(r.Leaving)), r.Calls, r.Failures, r.AloneMicro,
+				int64(bit(r.Open)), int64(min(r.Last, breaker.TroubleOwn)),
+			},
 		}
 	}
 	s.run(ctx, steps)
@@ -120,7 +123,7 @@ func (s breakerStore) failed(ctx context.Context, st *step, err error) error {
 // stepCall is the call for st, as breaker_step.lua wants it.
 func (s breakerStore) stepCall(notAfter int64, st *step) call {
 	key := s.key(kindBreaker, st.breaker)
-	c := newCall(s.step, 2, 16)
+	c := newCall(s.step, 2, 18)
 	c.words = append(c.words, key, records(key), s.nowArg(), notAfter, bit(s.heals.take(key)),
 		st.op, st.replica, st.known, st.token, uint8(st.outcome), s.rules.of(st.rules))
 	for _, n := range st.extra {

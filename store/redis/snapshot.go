@@ -65,12 +65,14 @@ func parseAll(text string) []int64 {
 	return n
 }
 
-// readVote reads "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>".
+// readVote reads "<seq>:<bad>:<weight>:<at>:<for>:<calls>:<failures>:<open>:<last>", of which an
+// older replica writes less, and a newer one more.
 func readVote(nowMicro int64, replica, text string) breaker.Vote {
-	n := append(parseAll(text), make([]int64, 7)...)
+	n := append(parseAll(text), make([]int64, 9)...)
 	age := max(nowMicro-n[3], 0)
 	return breaker.Vote{
 		Replica: replica, Bad: n[1] != 0, Weight: n[2], AgeMicro: age, ForMicro: max(n[4]-age, 0), Calls: n[5], Failures: n[6],
+		Open: n[7] != 0, Last: breaker.Trouble(min(n[8], int64(math.MaxUint8))),
 	}
 }
 

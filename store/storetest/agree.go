@@ -282,6 +282,7 @@ func (tp *tape) report() *operation {
 	e := breaker.Evidence{
 		Replica: fmt.Sprintf("r%d", tp.IntN(6)), Seq: tp.seq, Known: tp.epochOf(id), Calls: int64(tp.IntN(1000)), Failures: 5,
 		Weight: int64(tp.IntN(1001)), Bad: tp.IntN(3) > 0, ForMicro: int64(tp.IntN(10_000_000)), Leaving: tp.IntN(30) == 0,
+		Open: tp.IntN(3) == 0, Last: breaker.Trouble(tp.IntN(4)),
 	}
 	if tp.IntN(3) == 0 {
 		e.Weight = 1000

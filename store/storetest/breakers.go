@@ -86,6 +86,12 @@ func (a act) asking(d time.Duration) act {
 	return a
 }
 
+// shut is a report of one whose own layer is not closed.
+func (a act) shut() act {
+	a.evidence.Open = true
+	return a
+}
+
 // calling is a report that rests on so many calls.
 func (a act) calling(n int64) act {
 	a.evidence.Calls = n

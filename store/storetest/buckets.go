@@ -246,6 +246,21 @@ func takeStories() []takeStory {
 			{0, domain.RateLimit{}, turn(), no(0, second)},
 			{0, domain.RateLimit{}, turn(), no(0, second)},
 		}},
+		{"turns end with the rule that they were of", "a raised limit must not begin up to a second late", limit(10, second, 1), []takeStep{
+			{0, domain.RateLimit{}, turn(), yes(0)},
+			{0, domain.RateLimit{}, turn(), no(0, second/10)},
+			{0, domain.RateLimit{}, turn(), no(0, second/10)},
+			{0, domain.RateLimit{}, turn(), no(0, 2*second/10)},
+			{0, version(limit(100, second, 1), 1), turn(), no(0, second/100)},
+			{second / 100, version(limit(100, second, 1), 1), turn(), yes(0)},
+			{0, version(limit(100, second, 1), 1), turn(), no(0, second/100)},
+		}},
+		{"and with one that falls", "what takes its place begins at once, too", limit(10, second, 10), []takeStep{
+			{0, version(limit(1, time.Hour, 10), 3), cost(10), yes(0)},
+			{0, domain.RateLimit{}, one(), foreign(no(0, time.Hour))},
+			{59900 * time.Millisecond, domain.RateLimit{}, turn(), foreign(no(0, time.Hour-59900*time.Millisecond))},
+			{200 * time.Millisecond, domain.RateLimit{}, turn(), no(0, 98331*us)},
+		}},
 		{"a bill is charged once", "into debt, but never below an empty bucket's worth of it", limit(10, second, 10), []takeStep{
 			{0, domain.RateLimit{}, bill(7, 5), yes(5)},
 			{0, domain.RateLimit{}, bill(7, 5), yes(5)},

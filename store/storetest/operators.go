@@ -167,16 +167,22 @@ func testExplainClosed(t *testing.T, newStore Maker) {
 		t.Errorf("of a breaker that is not there: %+v", got)
 	}
 	doubts := thinks("b", 500, true)
-	doubts.evidence.Calls, doubts.evidence.Failures = 10, 6
-	run.play([]breakerStep{{0, well("c"), fresh(0)}, {time.Second, doubts, fresh(0)}, {0, gives(forceOpen()), under(time.Second, nothing())}}, "")
+	doubts.evidence.Calls, doubts.evidence.Failures, doubts.evidence.Last = 10, 6, breaker.TroubleSlow
+	run.play([]breakerStep{
+		{0, well("c"), fresh(0)},
+		{time.Second, doubts, fresh(0)},
+		{0, thinks("d", 0, false).shut().lasting(30 * time.Second), fresh(0)},
+		{0, gives(forceOpen()), under(time.Second, nothing())},
+	}, "")
 	run.clock.move(2 * time.Second)
 	got, rules := run.explained(), defaultRules(t)
 	want := breaker.Snapshot{
 		View:  breaker.View{Epoch: epochAt(0), Fresh: true, Order: seen(forceOpen(), time.Second, 58*time.Second, nothing()).View.Order},
 		Rules: rules, AgeMicro: 3_000_000, Bad: 1, BadWeight: 500, AllWeight: 1500,
 		Votes: []breaker.Vote{
-			{Replica: "b", Bad: true, Weight: 500, AgeMicro: 2_000_000, ForMicro: 8_000_000, Calls: 10, Failures: 6},
+			{Replica: "b", Bad: true, Weight: 500, AgeMicro: 2_000_000, ForMicro: 8_000_000, Calls: 10, Failures: 6, Last: breaker.TroubleSlow},
 			{Replica: "c", Weight: 1000, AgeMicro: 3_000_000, ForMicro: 7_000_000},
+			{Replica: "d", AgeMicro: 2_000_000, ForMicro: 28_000_000, Open: true},
 		},
 	}
 	checkSnapshot(t, got, want)

@@ -38,6 +38,11 @@ func steadyTests() []steadyTest {
 			{second, well("a").lasting(5 * second), fresh(0)},
 			{second, doubts(500), fresh(0)},
 		}, 1, 500, 1500, []breaker.Vote{voteOf("a", false, 1000, second, 4*second), voteOf("b", true, 500, 0, 10*second)}, 0},
+		{"its own layer opens, and closes again", []breakerStep{
+			{0, well("a").shut(), fresh(0)},
+			{0, doubts(500).shut(), fresh(0)},
+			{0, doubts(600), fresh(0)},
+		}, 1, 600, 1600, []breaker.Vote{{Replica: "a", Weight: 1000, ForMicro: 10_000_000, Open: true}, voteOf("b", true, 600, 0, 10*second)}, 0},
 		{"it leaves", []breakerStep{
 			{0, act{evidence: breaker.Evidence{Replica: "b", Bad: true, Weight: 500, Leaving: true}}, fresh(0)},
 		}, 0, 0, 1000, []breaker.Vote{a}, 0},

@@ -43,15 +43,20 @@ func newShell(t *testing.T) *shell {
 // report says what a replica thinks of a breaker.
 func (s *shell) report(id port.ID, replica string, bad bool) {
 	s.t.Helper()
+	s.tell(id, breaker.Evidence{Replica: replica, Weight: 1000, Bad: bad, ForMicro: 10_000_000, Calls: 9, Failures: 5})
+}
+
+// tell is what a replica says of a breaker, and of itself.
+func (s *shell) tell(id port.ID, e breaker.Evidence) {
+	s.t.Helper()
 	rules, err := breaker.Compile(domain.CircuitBreaker{})
 	if err != nil {
 		s.t.Fatal(err)
 	}
 	var views [1]port.View
 	s.stores.Views.Read(s.t.Context(), []port.ID{id}, views[:])
-	s.stores.Breakers.Report(s.t.Context(), []port.Report{{Breaker: id, Rules: rules, Evidence: breaker.Evidence{
-		Replica: replica, Seq: uint64(time.Now().UnixNano()), Known: views[0].Epoch, Weight: 1000, Bad: bad, ForMicro: 10_000_000, Calls: 9, Failures: 5,
-	}}}, views[:])
+	e.Seq, e.Known = uint64(time.Now().UnixNano()), views[0].Epoch
+	s.stores.Breakers.Report(s.t.Context(), []port.Report{{Breaker: id, Rules: rules, Evidence: e}}, views[:])
 	if views[0].Err != nil {
 		s.t.Fatal(views[0].Err)
 	}
@@ -119,6 +124,23 @@ func TestTheStoryOfABreaker(t *testing.T) {
 	if out := s.want(``, "events", "--limit", "2"); strings.Count(out, "\n") != 3 {
 		t.Errorf("two events are\n%s", out)
 	}
+}
+
+// TestWhoDisagrees: a replica whose own layer is open is seen, also when it says nothing
+// about the dependency, and when it has nothing to say any more.
+func TestWhoDisagrees(t *testing.T) {
+	t.Parallel()
+	s := newShell(t)
+	payments := port.ID{Name: "payments"}
+	s.report(payments, "r1", false)
+	s.tell(payments, breaker.Evidence{Replica: "r2", Weight: 1000, Bad: true, ForMicro: 10_000_000, Calls: 5, Failures: 5, Open: true, Last: breaker.TroubleSlow})
+	s.tell(payments, breaker.Evidence{Replica: "r3", ForMicro: 30_000_000, Open: true, Last: breaker.TroubleOwn})
+	s.want(`the own layer of 1 replica is open, which counts for nothing here`+
+		`.*REPLICA +SAYS +WEIGHT +FAILED +CALLS +LAST TROUBLE +OWN LAYER +AGO +FOR ANOTHER`+
+		`.*r1 +well +1\.000 +5 +9 +none +closed +.*r2 +bad +1\.000 +5 +5 +slow +open .*r3 +nothing +0\.000 +0 +0 +local failure +open +\S+ +(30s|2\d)`, "explain", "payments")
+	s.want(`"replica": "r2",[^}]*"open": true.*"replica": "r3",[^}]*"open": true,\s*"last_trouble": "local failure"`, "explain", "payments", "--json")
+	s.tell(payments, breaker.Evidence{Replica: "r2", ForMicro: 30_000_000, Open: true})
+	s.want(`a replica says nothing any more +r2`, "events", "payments")
 }
 
 // TestJSON: what machines read is one object, with the same in it.

@@ -100,6 +100,8 @@ type voteJSON struct {
 	Failures int64   `json:"failures"`
 	AgeMS    int64   `json:"age_ms"`
 	ForMS    int64   `json:"for_ms"`
+	Open     bool    `json:"open"` // its own layer
+	Last     string  `json:"last_trouble"`
 }
 
 type proberJSON struct {
@@ -126,7 +128,9 @@ func jsonSnapshot(id port.ID, s breaker.Snapshot) snapshotJSON {
 		Votes: []voteJSON{}, Probers: []proberJSON{}, Leases: []leaseJSON{},
 	}
 	for _, v := range s.Votes {
-		j.Votes = append(j.Votes, voteJSON{v.Replica, v.Bad, share(v.Weight), v.Calls, v.Failures, v.AgeMicro / 1000, v.ForMicro / 1000})
+		j.Votes = append(j.Votes, voteJSON{
+			v.Replica, v.Bad, share(v.Weight), v.Calls, v.Failures, v.AgeMicro / 1000, v.ForMicro / 1000, v.Open, v.Last.String(),
+		})
 	}
 	for _, p := range s.Probers {
 		j.Probers = append(j.Probers, proberJSON{p.Replica, p.Succeeded, p.Failed})

@@ -123,19 +123,36 @@ func explain(ctx context.Context, c *call) error {
 
 func percent(mille int64) string { return fmt.Sprintf("%d.%d %%", mille/10, mille%10) }
 
+// says is a replica's opinion. One without weight is none: what it rests on is too old, or
+// the replica's own trouble.
+func says(v breaker.Vote) string {
+	switch {
+	case v.Bad:
+		return "bad"
+	case v.Weight == 0:
+		return "nothing"
+	default:
+		return "well"
+	}
+}
+
+// ownLayer is the state of the replica's own layer, when it last said something.
+func ownLayer(v breaker.Vote) string {
+	if v.Open {
+		return "open"
+	}
+	return "closed"
+}
+
 // explainReplicas prints who said what, and who probes.
 func explainReplicas(c *call, s breaker.Snapshot) error {
 	table := tabwriter.NewWriter(c.out, 0, 0, 3, ' ', 0)
 	if len(s.Votes) > 0 {
-		fmt.Fprintln(table, "\nREPLICA\tSAYS\tWEIGHT\tFAILED\tCALLS\tAGO\tCOUNTS FOR")
+		fmt.Fprintln(table, "\nREPLICA\tSAYS\tWEIGHT\tFAILED\tCALLS\tLAST TROUBLE\tOWN LAYER\tAGO\tFOR ANOTHER")
 	}
 	for _, v := range s.Votes {
-		says := "well"
-		if v.Bad {
-			says = "bad"
-		}
-		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\n", v.Replica, says, operate.Weight(v.Weight), v.Failures, v.Calls,
-			rest(micros(v.AgeMicro)), rest(micros(v.ForMicro)))
+		fmt.Fprintf(table, "%s\t%s\t%s\t%d\t%d\t%s\t%s\t%s\t%s\n", v.Replica, says(v), operate.Weight(v.Weight), v.Failures, v.Calls,
+			v.Last, ownLayer(v), rest(micros(v.AgeMicro)), rest(micros(v.ForMicro)))
 	}
 	if len(s.Probers) > 0 {
 		fmt.Fprintln(table, "\nREPLICA\tITS PROBES")

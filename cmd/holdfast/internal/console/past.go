@@ -66,6 +66,8 @@ func what(r breaker.Record) string {
 		return "turned " + r.State.String()
 	case r.Kind == breaker.RecordVote && r.Bad:
 		return "a replica says bad, with a weight of " + operate.Weight(r.Weight)
+	case r.Kind == breaker.RecordVote && r.Weight == 0:
+		return "a replica says nothing any more"
 	case r.Kind == breaker.RecordVote:
 		return "a replica says well"
 	case r.Order.Reset:
