@@ -202,7 +202,7 @@ func (c CircuitBreaker) validateCounts() error {
 	switch {
 	case c.MinReplicas == 1:
 		return invalid(kindBreaker, "MinReplicas", "must be at least 2; ShareAny lets one replica open the fleet")
-	case c.Version < 0 || c.Version > maxVersion:
+	case c.Version < 0 || c.Version > MaxVersion:
 		return invalid(kindBreaker, "Version", "must be between 0 and 2^53-1")
 	case c.Sharing > ShareAggregate:
 		return invalid(kindBreaker, "Sharing", "is unknown")

@@ -6,16 +6,26 @@ type combined struct{ outer, inner Policy }
 
 // Combine nests policies, outermost first: the order written is the order run.
 // Nothing is dropped, merged or reordered, the same kind may stand several
-// times, and a Combine may stand inside another. A nil policy anywhere makes
+// times, and a Combine may stand inside another, which is the same as its layers. A nil policy anywhere makes
 // the whole invalid.
 //
 //	Combine(Timeout{…}, Retry{…}) // one deadline for the whole series
 //	Combine(Retry{…}, Timeout{…}) // a deadline for each attempt
 func Combine(outermost Policy, inner ...Policy) Policy {
-	if len(inner) == 0 {
-		return outermost
+	layers := Layers(outermost)
+	for _, p := range inner {
+		layers = append(layers, Layers(p)...)
 	}
-	return combined{outer: outermost, inner: Combine(inner[0], inner[1:]...)}
+	return nest(layers)
+}
+
+// nest makes pairs of layers, the outermost one outside. There is one way to nest given
+// layers, so that policies that run alike are equal.
+func nest(layers []Policy) Policy {
+	if len(layers) == 1 {
+		return layers[0]
+	}
+	return combined{outer: layers[0], inner: nest(layers[1:])}
 }
 
 // Layers returns the policies of p that Combine does not make, outermost first;
@@ -26,6 +36,23 @@ func Layers(p Policy) []Policy {
 		return []Policy{p}
 	}
 	return append(Layers(c.outer), Layers(c.inner)...)
+}
+
+// WithVersion returns p with that Version in each of its breakers and limits, so that its
+// numbers decide in the whole fleet over those of a lower one.
+func WithVersion(p Policy, version int64) Policy {
+	layers := Layers(p)
+	for i, layer := range layers {
+		switch l := layer.(type) {
+		case CircuitBreaker:
+			l.Version = version
+			layers[i] = l
+		case RateLimit:
+			l.Version = version
+			layers[i] = l
+		}
+	}
+	return nest(layers)
 }
 
 // Validate reports the first invalid layer, outermost first.

@@ -71,8 +71,9 @@ func (*TimeoutError) Timeout() bool { return true }
 // Outcome returns Failure: a dependency that is too slow has failed.
 func (*TimeoutError) Outcome() Outcome { return Failure }
 
-// Retryable returns true, whatever the function returned.
-func (*TimeoutError) Retryable() bool { return true }
+// Retryable returns true, unless what the function returned says itself that trying again
+// does not help, as what [MarkPermanent] marked and an empty retry budget do.
+func (e *TimeoutError) Retryable() bool { return !saysFinal(e.Err) }
 
 // A RetryExhaustedError says that a Retry policy gave up after a retryable
 // error: its attempts, or its MaxElapsed, ran out. It matches
@@ -233,9 +234,9 @@ func (e *LockLostError) Unwrap() []error {
 // Outcome returns Ignored: that the call was cut short is not the dependency's fault.
 func (*LockLostError) Outcome() Outcome { return Ignored }
 
-// Retryable reports whether this replica still takes part, whatever the function
-// returned.
-func (e *LockLostError) Retryable() bool { return !errors.Is(e.Why, ErrClosed) }
+// Retryable reports whether this replica still takes part, and what the function returned
+// does not say itself that trying again is of no use.
+func (e *LockLostError) Retryable() bool { return !errors.Is(e.Why, ErrClosed) && !saysFinal(e.Err) }
 
 // A StoreError says that a store could not decide. It matches [ErrStoreConfig]
 // when the cause is permissions, a password or TLS, else [ErrStoreUnavailable],

@@ -197,7 +197,7 @@ func (r RateLimit) Validate() error {
 		return invalid(kindRateLimit, "FirstFill", "must be a number of tokens, or -1 for none")
 	case r.MaxWait < 0 || r.MaxWait > MaxWait:
 		return invalid(kindRateLimit, "MaxWait", "must be between 0 and an hour")
-	case r.Version < 0 || r.Version > maxVersion:
+	case r.Version < 0 || r.Version > MaxVersion:
 		return invalid(kindRateLimit, "Version", "must be between 0 and 2^53-1")
 	}
 	if err := r.Limit.Validate(); err != nil {
@@ -212,8 +212,9 @@ const FirstEmpty = -1
 // MaxWait is the longest that anybody waits for tokens.
 const MaxWait = time.Hour
 
-// maxVersion is the largest integer that a Lua number holds exactly.
-const maxVersion = 1<<53 - 1
+// MaxVersion is the largest Version of a policy: the largest integer that a Lua number
+// holds exactly.
+const MaxVersion = 1<<53 - 1
 
 // WithDefaults returns r with the Burst of each band filled in.
 func (r RateLimit) WithDefaults() RateLimit {

@@ -39,7 +39,8 @@ func (o Outcome) String() string {
 //   - an error in the tree with a method Outcome() Outcome says itself what it
 //     is, the outermost one first: so do the marks and this package's errors
 //     (a refusal by an inner policy is Ignored, a timeout a Failure);
-//   - context.Canceled is Ignored;
+//   - context.Canceled is Ignored, and so are [ErrCostTooHigh], [ErrKeyMissing] and
+//     [ErrClosed], by which a guard further in refused;
 //   - anything else is a Failure.
 //
 // Package classify knows more errors, those of net, os and databases.
@@ -53,8 +54,10 @@ func Classify(err error) Outcome {
 	}](err); ok {
 		return said.Outcome()
 	}
-	if errors.Is(err, context.Canceled) {
-		return Ignored
+	for _, silent := range []error{context.Canceled, ErrCostTooHigh, ErrKeyMissing, ErrClosed} {
+		if errors.Is(err, silent) {
+			return Ignored
+		}
 	}
 	return Failure
 }
@@ -82,6 +85,15 @@ func IsRetryable(err error) bool {
 		}
 	}
 	return true
+}
+
+// saysFinal reports whether err says itself that trying again does not help.
+func saysFinal(err error) bool {
+	said, ok := errors.AsType[interface {
+		error
+		Retryable() bool
+	}](err)
+	return ok && !said.Retryable()
 }
 
 // RetryAfter returns how long err asks to wait before another attempt, and

@@ -129,6 +129,9 @@ func TestStoreDownAtTheEndOfOpen(t *testing.T) {
 					time.Sleep(50 * time.Millisecond)
 				}
 				probe := n.patient()
+				if !probe.IsProbe() {
+					t.Error("it is no probe; want one of the local layer")
+				}
 				if _, leased := probe.Lease(); leased {
 					t.Error("a lease without a store")
 				}

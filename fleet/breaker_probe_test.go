@@ -363,6 +363,9 @@ func TestCase9NotAMicrosecondEarly(t *testing.T) {
 		if _, ok := permit.Lease(); ok {
 			t.Error("a lease after the report")
 		}
+		if !permit.IsProbe() {
+			t.Error("it was no probe; want one")
+		}
 	})
 }
 

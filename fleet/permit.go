@@ -14,8 +14,9 @@ import (
 // that may be copied and used by several goroutines: the first Report counts,
 // any other does nothing. The zero Permit does nothing.
 type Permit struct {
-	pass *pass
-	turn uint64
+	pass  *pass
+	turn  uint64
+	probe bool
 }
 
 // A pass is what a Permit stands for. Passes are used again; turn tells whose
@@ -49,12 +50,13 @@ func newPermit(b *Breaker, t breaker.Ticket) Permit {
 	if p.began = never; b.slowAfter.Load() > 0 {
 		p.began = b.replica.clock.now()
 	}
-	return Permit{p, p.turn.Load()}
+	return Permit{p, p.turn.Load(), t.IsProbe()}
 }
 
 func newProbePermit(b *Breaker, t breaker.Ticket, probe fleetProbe) Permit {
 	p := newPermit(b, t)
 	p.pass.probe.Store(&probe)
+	p.probe = true
 	return p
 }
 
@@ -72,6 +74,11 @@ func (p Permit) Lease() (time.Duration, bool) {
 	}
 	return max(probe.until-probe.clock.now(), 0), true
 }
+
+// IsProbe reports whether the call was let through to find out whether the dependency is
+// well again. A probe of this replica's own layer alone has no Lease, since it bounds
+// nobody else; what comes of it counts if it is reported within ProbeLease.
+func (p Permit) IsProbe() bool { return p.probe }
 
 // Report says what came of the call. One whose breaker has changed state since
 // Acquire counts for nothing.

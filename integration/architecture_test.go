@@ -17,6 +17,12 @@ const (
 	miniredis = "github.com/alicebob/miniredis/v2"
 	rapid     = "pgregory.net/rapid"
 	redsync   = "github.com/go-redsync/redsync/v4"
+	otelAPI   = "go.opentelemetry.io/otel"
+	promAPI   = "github.com/prometheus/client_golang/prometheus"
+	yamlV4    = "go.yaml.in/yaml/v4"
+	fsnotify  = "github.com/fsnotify/fsnotify"
+	grpc      = "google.golang.org/grpc"
+	gqlgen    = "github.com/99designs/gqlgen"
 )
 
 // architecture has a row for each package of the root module, and of the modules in
@@ -27,13 +33,34 @@ func architecture() []rule {
 	// types of time, no goroutines.
 	domain := []string{"cmp", "context", "errors", "fmt", "math", "slices", "strconv", "strings", "time"}
 	rules := slices.Concat(domain, []string{"./domain"})
+	measured := []string{"std", "./domain/...", "./fleet", "./orchestrator"}
 
 	return []rule{
 		{".", nil}, // the landing page of the docs
 		{"cmd/...", []string{"std", "./...", goRedis + "/...", miniredis + "/..."}},
 
+		{"compat", []string{"std", "./domain", "./orchestrator"}},
+		{"archtest", []string{"std"}},
+		{"guardhttp", []string{"std", "./domain/...", "./orchestrator"}},
+		{"contrib/grpc", []string{
+			"std", "./domain/...", "./fleet", "./orchestrator", grpc + "/...",
+			"google.golang.org/genproto/googleapis/rpc/...", "google.golang.org/protobuf/...",
+		}},
+		{"contrib/gqlgen/...", []string{"std", "./domain/...", "./orchestrator", gqlgen + "/...", "github.com/vektah/gqlparser/v2/..."}},
 		{"operate", []string{"std", "./domain/..."}},
+		// Of OpenTelemetry the API: which SDK there is, programs choose.
+		{"contrib/otel", slices.Concat(measured, []string{
+			"./telemetry", otelAPI, otelAPI + "/attribute", otelAPI + "/codes", otelAPI + "/metric", otelAPI + "/trace/...",
+		})},
+		{"contrib/prometheus", slices.Concat(measured, []string{"./telemetry", promAPI})},
+		{"telemetry", measured},
 		{"contrib/redsync", []string{"std", "./domain/...", goRedis + "/...", redsync + "/..."}},
+		{"contrib/policyfile", []string{"std", "./domain", "./orchestrator", "./policy", fsnotify, yamlV4}},
+		{"contrib/policyfile/cmd/...", []string{"std", "./contrib/policyfile", "./internal/policycheck", "./policy"}},
+		{"rollout", []string{"std", "./domain/...", "./orchestrator", "./policy"}},
+		{"compat/gobreaker", measured},
+		{"compat/ratelimit", measured},
+		{"policy", []string{"std", "./domain"}},
 		{"classify", []string{"std", "./domain"}},
 		{"orchestrator/...", []string{"std", "./domain/...", "./fleet", "./orchestrator/..."}},
 
@@ -55,6 +82,7 @@ func architecture() []rule {
 		{"domain/bulkhead", rules},
 		{"domain/port", slices.Concat(domain, []string{"./domain/..."})},
 
+		{"internal/policycheck", []string{"std", "./domain", "./policy"}}, // the command of two modules
 		{"internal/redisserver", []string{"std"}},
 		{"internal/leaktest", []string{"std"}},
 	}

@@ -1,6 +1,8 @@
 package orchestrator
 
 import (
+	"time"
+
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/fleet"
 )
@@ -21,12 +23,27 @@ func (s *breakerStep) enter(w *walk, f *frame) bool {
 	}
 	f.permit, f.runsBefore = permit, w.runs
 	w.tell(Step{Part: PartBreaker, Name: s.name, Result: ResultAllowed})
-	if lease, isProbe := permit.Lease(); isProbe {
+	lease, isProbe := permit.Lease()
+	switch {
+	case w.stream != nil && permit.IsProbe():
+		if !isProbe {
+			lease = s.probeLease()
+		}
+		w.stream.probes(permit, lease)
+	case isProbe:
 		// Past the lease the fleet lets another probe through: this one must
 		// not go on beside it.
 		w.limitTime(f, lease, &domain.TimeoutError{After: lease})
 	}
 	return true
+}
+
+// probeLease is the time within which the probe of this replica's own layer counts.
+func (s *breakerStep) probeLease() time.Duration {
+	if s.keyed != nil {
+		return s.keyed.Policy().ProbeLease
+	}
+	return s.breaker.Policy().ProbeLease
 }
 
 func (s *breakerStep) acquire(w *walk, f *frame) (fleet.Permit, error) {

@@ -11,11 +11,12 @@ import (
 // it costs. It is plain data, so that passing one allocates nothing. The zero
 // Call says nothing.
 type Call struct {
-	says saying
-	name string // of the limit or breaker that it is for
-	key  string
-	cost int64
-	into *Decisions
+	says   saying
+	name   string // of the limit or breaker that it is for
+	key    string
+	cost   int64
+	into   *Decisions
+	repeat func(error) bool
 }
 
 type saying uint8
@@ -27,6 +28,7 @@ const (
 	saysCost
 	saysCostOf
 	saysTell
+	saysRepeatIf
 )
 
 // Key gives the key (tenant, user, shard) for all keyed limits and breakers of the
@@ -50,6 +52,18 @@ func CostOf(limit string, n int64) Call { return Call{says: saysCostOf, name: li
 // Tell has each limit of the guard write down in into what it decided.
 func Tell(into *Decisions) Call { return Call{says: saysTell, into: into} }
 
+// RepeatIf lets the guard's retries run the function again only where f says so too: it
+// is asked after each attempt in which the function ran and that ended in an error, with
+// that error, before the guard's own rule ([RetryIf]), and on the goroutine of the
+// attempt. An attempt that a part turned away is tried again as ever, since nothing ran.
+//
+// It is for who runs a function that may not be repeated under a guard that somebody else
+// declares, as a server does with its handlers: f is then [Never].
+func RepeatIf(f func(error) bool) Call { return Call{says: saysRepeatIf, repeat: f} }
+
+// Never is for [RepeatIf]: the function runs once at most, whatever came of it.
+func Never(error) bool { return false }
+
 // address writes what the calls say into the frames of the limits and breakers
 // concerned: first what concerns all of them, so that what names one of them wins.
 func (w *walk) address(calls []Call) error {
@@ -71,6 +85,8 @@ func (w *walk) address(calls []Call) error {
 		switch c.says {
 		case saysTell:
 			w.decisions = c.into
+		case saysRepeatIf:
+			w.repeat = c.repeat
 		case saysKeyOf, saysCostOf:
 			if err := w.addressOne(c); err != nil {
 				return err

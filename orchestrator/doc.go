@@ -18,6 +18,9 @@
 // One Orchestrator serves a process: it is one replica of its fleet. What runs
 // how often, for every order of two policies, is in docs/composition.md.
 //
+// [Open] is for calls whose end is not the return of a function: streams, and answers that
+// are read bit by bit.
+//
 // # Errors
 //
 // A function's own error comes back as it came. Otherwise the error matches one

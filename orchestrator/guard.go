@@ -2,6 +2,9 @@ package orchestrator
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -25,6 +28,9 @@ func (g *Guard) Name() string { return g.name }
 // Policy returns the policy in force: the one it was made with, or that of the
 // last [Orchestrator.Update].
 func (g *Guard) Policy() domain.Policy { return g.plan.Load().policy }
+
+// Declared returns the policy that the guard was made with, whatever is in force now.
+func (g *Guard) Declared() domain.Policy { return g.declared }
 
 // Guard compiles p under a name that is its own in this process: 1 to 64 ASCII
 // letters, digits, '.', '_' or '-'. Breakers and limits without a name take the
@@ -57,6 +63,14 @@ func (o *Orchestrator) Guard(name string, p domain.Policy, opts ...GuardOption) 
 	}
 	o.guards[name] = g
 	return g, nil
+}
+
+// Guards lists the guards by name. Those of policies that the code carries along are not
+// among them.
+func (o *Orchestrator) Guards() []*Guard {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return slices.SortedFunc(maps.Values(o.guards), func(a, b *Guard) int { return strings.Compare(a.name, b.name) })
 }
 
 // again answers for a guard that is asked for a second time.

@@ -13,13 +13,14 @@ import (
 // that opens, use fleet.Config.OnEvent, which cannot slow a call.
 //
 // Its methods are called concurrently. One that is a [PartObserver] also hears what
-// each part of a guard does.
+// each part of a guard does. [Observers] joins several.
 type Observer interface {
 	// Start is called before anything else. The call runs in the context that
 	// it returns, so that a span can travel along; nil means ctx.
 	Start(ctx context.Context, guard string) context.Context
 	// End is called once, after everything was released, also when the
-	// function panicked. ctx is the context that Start returned.
+	// function panicked. ctx is the context that Start returned, or, where there
+	// are several [Observers], one that others made of it.
 	End(ctx context.Context, s Summary)
 }
 

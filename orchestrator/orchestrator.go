@@ -3,6 +3,7 @@ package orchestrator
 import (
 	"context"
 	"sync"
+	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/domain/port"
@@ -16,7 +17,7 @@ type Config struct {
 	// Classify reads the errors of all guards that are not given a classifier
 	// of their own; see the option [Classify]. Defaults to domain.Classify.
 	Classify func(error) domain.Outcome
-	// Observer sees each call of each guard. Defaults to none.
+	// Observer sees each call of each guard; Observers joins several. Defaults to none.
 	Observer Observer
 }
 
@@ -104,6 +105,9 @@ func (o *Orchestrator) Health() fleet.Health { return o.replica.Health() }
 
 // Overview looks at all parts that there are. It makes no store call.
 func (o *Orchestrator) Overview() fleet.Overview { return o.replica.Overview() }
+
+// StoreTimeout is how long one call waits for stores at most.
+func (o *Orchestrator) StoreTimeout() time.Duration { return o.replica.Config().StoreTimeout }
 
 // Close leaves the fleet and ends every goroutine, or as much of that as ctx
 // leaves time for. Breakers and limits answer [domain.ErrClosed] afterwards.

@@ -21,11 +21,13 @@ func TestRefusalOf(t *testing.T) {
 	}{
 		{
 			&hold.RateLimitedError{Name: "l", Key: "secret", RetryAfter: time.Second},
-			orchestrator.Refusal{Reason: orchestrator.ReasonRateLimited, Name: "l", RetryAfter: time.Second}, "RATE_LIMITED",
+			orchestrator.Refusal{Reason: orchestrator.ReasonRateLimited, Name: "l", RetryAfter: time.Second},
+			"RATE_LIMITED",
 		},
 		{
 			&hold.CircuitOpenError{Name: "b", RetryAfter: time.Minute},
-			orchestrator.Refusal{Reason: orchestrator.ReasonCircuitOpen, Name: "b", RetryAfter: time.Minute}, "CIRCUIT_OPEN",
+			orchestrator.Refusal{Reason: orchestrator.ReasonCircuitOpen, Name: "b", RetryAfter: time.Minute},
+			"CIRCUIT_OPEN",
 		},
 		{&hold.BulkheadFullError{Name: "r"}, orchestrator.Refusal{Reason: orchestrator.ReasonBulkheadFull, Name: "r"}, "BULKHEAD_FULL"},
 		{&hold.ExclusiveError{Name: "e"}, orchestrator.Refusal{Reason: orchestrator.ReasonHeldElsewhere, Name: "e"}, "HELD_ELSEWHERE"},

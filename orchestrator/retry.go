@@ -27,7 +27,7 @@ func (s *retryStep) enter(f *frame) {
 // again decides what follows an attempt. It returns true, after the pause, when
 // there is to be another one; else w.err is what the series ends with.
 func (s *retryStep) again(w *walk, f *frame) bool {
-	if w.err == nil || !s.retryable(w.err) {
+	if w.err == nil || !w.repeatable() || !s.retryable(w.err) {
 		return false
 	}
 	if end := w.ctx.Err(); end != nil {

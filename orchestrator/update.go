@@ -3,6 +3,8 @@ package orchestrator
 import (
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/holdfast-go/holdfast/domain"
 )
@@ -21,46 +23,119 @@ import (
 // Other replicas may still declare the old numbers: give a breaker or limit a
 // higher Version together with new numbers, and they win in the whole fleet.
 func (o *Orchestrator) Update(name string, p domain.Policy) error {
+	return o.UpdateAll(map[string]domain.Policy{name: p})
+}
+
+// UpdateAll is [Orchestrator.Update] for several guards, by name: all of them change, or
+// none does. Guards that share a breaker or limit can so be given its new settings
+// together. The error says which guard's policy was refused.
+func (o *Orchestrator) UpdateAll(policies map[string]domain.Policy) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	g, exists := o.guards[name]
-	if !exists {
-		return invalid(kindGuard, "Name", fmt.Sprintf("%q is not a guard's", name))
+	updates, err := o.prepareAll(policies)
+	if err != nil {
+		return err
 	}
-	if err := o.update(g, p); err != nil {
-		return fmt.Errorf("update %q: %w", name, err)
+	return o.update(updates)
+}
+
+// CheckAll reports what [Orchestrator.UpdateAll] would refuse, as far as that is known
+// beforehand, and changes nothing.
+func (o *Orchestrator) CheckAll(policies map[string]domain.Policy) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	_, err := o.prepareAll(policies)
+	return err
+}
+
+// prepareAll prepares updates of guards, by name.
+func (o *Orchestrator) prepareAll(policies map[string]domain.Policy) ([]*update, error) {
+	updates := make([]*update, 0, len(policies))
+	for _, name := range slices.Sorted(maps.Keys(policies)) {
+		g, exists := o.guards[name]
+		if !exists {
+			return nil, invalid(kindGuard, "Name", fmt.Sprintf("%q is not a guard's", name))
+		}
+		u := &update{guard: g, policy: policies[name]}
+		if err := o.prepare(u); err != nil {
+			return nil, u.refused(err)
+		}
+		updates = append(updates, u)
+	}
+	for _, u := range updates {
+		if err := o.leasesSufficeElsewhere(updates, u.layers); err != nil {
+			return nil, u.refused(err)
+		}
+	}
+	return updates, nil
+}
+
+// An update is a guard with the policy that it is to have.
+type update struct {
+	guard   *Guard
+	policy  domain.Policy
+	layers  []domain.Policy
+	changes []change
+	made    *plan
+}
+
+func (u *update) refused(err error) error { return fmt.Errorf("update %q: %w", u.guard.name, err) }
+
+// prepare finds what speaks against an update alone, and what it changes.
+func (o *Orchestrator) prepare(u *update) (err error) {
+	if u.layers, err = o.plausible(u.guard.name, u.policy); err != nil {
+		return err
+	}
+	if o.bare {
+		return nil
+	}
+	u.changes, err = o.changes(u.layers)
+	return err
+}
+
+// update makes all updates or none.
+func (o *Orchestrator) update(updates []*update) error {
+	if o.bare {
+		for _, u := range updates {
+			u.guard.plan.Store(&plan{name: u.guard.name, policy: u.policy})
+		}
+		return nil
+	}
+	if err := o.compileAll(updates); err != nil {
+		return err
+	}
+	for _, u := range updates {
+		u.made.after(u.guard.plan.Load())
+		u.made.takeApart()
+		u.guard.plan.Store(u.made)
 	}
 	return nil
 }
 
-func (o *Orchestrator) update(g *Guard, p domain.Policy) error {
-	layers, err := o.plausible(g.name, p)
-	if err != nil {
-		return err
+// compileAll makes the changes and then the plans, or goes back.
+func (o *Orchestrator) compileAll(updates []*update) error {
+	for i, u := range updates {
+		if err := applyAll(u.changes); err != nil {
+			undoUpdates(updates[:i])
+			return u.refused(err)
+		}
 	}
-	if o.bare {
-		g.plan.Store(&plan{name: g.name, policy: p})
-		return nil
+	for _, u := range updates {
+		made, err := o.compile(u.guard.name, u.policy, u.layers, u.guard.settings)
+		if err != nil { // two updates want different settings of one part, for example
+			undoUpdates(updates)
+			return u.refused(err)
+		}
+		u.made = made
 	}
-	changes, err := o.changes(layers)
-	if err != nil {
-		return err
-	}
-	if err := o.leasesSufficeElsewhere(g, layers); err != nil {
-		return err
-	}
-	if err := applyAll(changes); err != nil {
-		return err
-	}
-	made, err := o.compile(g.name, p, layers, g.settings)
-	if err != nil {
-		undoAll(changes)
-		return err
-	}
-	made.after(g.plan.Load())
-	made.takeApart()
-	g.plan.Store(made)
 	return nil
+}
+
+// undoUpdates goes back to the settings from before all of them.
+func undoUpdates(updates []*update) {
+	for _, u := range updates {
+		undoAll(u.changes)
+	}
 }
 
 // A change gives one existing part other settings.
@@ -207,9 +282,9 @@ func undoAll(changes []change) {
 	}
 }
 
-// leasesSufficeElsewhere checks the other guards against the breakers that are
-// about to change.
-func (o *Orchestrator) leasesSufficeElsewhere(changed *Guard, layers []domain.Policy) error {
+// leasesSufficeElsewhere checks the guards that do not change against the breakers that
+// are about to.
+func (o *Orchestrator) leasesSufficeElsewhere(updates []*update, layers []domain.Policy) error {
 	next := make(map[string]domain.CircuitBreaker)
 	for _, layer := range layers {
 		if b, ok := layer.(domain.CircuitBreaker); ok {
@@ -217,7 +292,7 @@ func (o *Orchestrator) leasesSufficeElsewhere(changed *Guard, layers []domain.Po
 		}
 	}
 	for _, g := range o.everyGuard() {
-		if g == changed {
+		if slices.ContainsFunc(updates, func(u *update) bool { return u.guard == g }) {
 			continue
 		}
 		if err := leasesSuffice(with(next, g.plan.Load().layers), o.replica.Config().StoreTimeout); err != nil {

@@ -90,6 +90,58 @@ func TestUpdateKeepsCountsAndState(t *testing.T) {
 	})
 }
 
+// TestUpdateAllChangesGuardsTogether: what each alone could not do, since another guard
+// would be left with a breaker that does not fit it.
+func TestUpdateAllChangesGuardsTogether(t *testing.T) {
+	o := newOrchestrator(t, orchestrator.Config{})
+	b := hold.CircuitBreaker{Name: "b", ProbeLease: 10 * time.Second}
+	inside := func(d time.Duration) hold.Policy { return hold.Combine(b, hold.Timeout{Duration: d}) }
+	two := newGuard(t, o, "two", inside(9*time.Second))
+	one := newGuard(t, o, "one", inside(9*time.Second))
+	if got := o.Guards(); len(got) != 2 || got[0] != one || got[1] != two {
+		t.Errorf("the guards are %v", got)
+	}
+	b.ProbeLease = 5 * time.Second
+	wantIs(t, o.Update("one", inside(time.Second)), hold.ErrInvalidPolicy)
+	want := map[string]hold.Policy{"one": inside(time.Second), "two": inside(2 * time.Second)}
+	if err := o.UpdateAll(want); err != nil {
+		t.Fatal(err)
+	}
+	for _, g := range []*orchestrator.Guard{one, two} {
+		if g.Policy() != want[g.Name()] {
+			t.Errorf("%s has %s", g.Name(), g.Policy())
+		}
+	}
+	if got := findBreaker(t, o, "b").Policy().ProbeLease; got != 5*time.Second {
+		t.Errorf("the breaker's lease is %s", got)
+	}
+}
+
+// TestUpdateAllIsAllOrNone: whichever guard's policy is refused, and whenever that shows.
+func TestUpdateAllIsAllOrNone(t *testing.T) {
+	l := hold.RateLimit{Name: "l", Limit: hold.PerHour(10)}
+	more, most := l, l
+	more.Limit, most.Limit = hold.PerHour(20), hold.PerHour(30)
+	leased := more
+	leased.Lease = true
+	for name, next := range map[string]map[string]hold.Policy{
+		"an unknown guard":     {"a": more, "nobody": more},
+		"an invalid policy":    {"a": more, "b": hold.Timeout{}},
+		"a limit that is torn": {"a": more, "b": most},
+		"one that is refused":  {"a": more, "b": leased},
+	} {
+		o := newOrchestrator(t, orchestrator.Config{})
+		a, b := newGuard(t, o, "a", l), newGuard(t, o, "b", l)
+		if err := o.UpdateAll(next); err == nil {
+			t.Errorf("%s: it was taken", name)
+		}
+		limiter, _ := o.RateLimiter("l")
+		if a.Policy() != l || b.Policy() != l || limiter.Policy() != l.WithDefaults() {
+			t.Errorf("%s: there are %s, %s and the limit %s", name, a.Policy(), b.Policy(), limiter.Policy())
+		}
+	}
+}
+
 // TestBadUpdateChangesNothing: one layer that is refused stops all of it.
 func TestBadUpdateChangesNothing(t *testing.T) {
 	b := hold.CircuitBreaker{Name: "b", FailureThreshold: 5, ProbeLease: 10 * time.Second}

@@ -30,8 +30,10 @@ type walk struct {
 	refusedBy   Part
 	refusedName string
 	shadowedBy  string
-	decisions   *Decisions // where a caller wants them
-	began       time.Time  // only with an observer
+	decisions   *Decisions       // where a caller wants them
+	repeat      func(error) bool // whether the function may run again; nil: it may
+	stream      *Stream          // whose walk this is; nil: that of a function
+	began       time.Time        // only with an observer
 
 	near [nearFrames]frame
 	far  []frame // of guards with more steps
@@ -125,6 +127,12 @@ func (w *walk) refuse(by Part, name string, err error) bool {
 		w.tell(refused(by, name, err))
 	}
 	return false
+}
+
+// repeatable reports whether there may be another attempt after this one, for all that the
+// call says: the function did not run in it, or may run again.
+func (w *walk) repeatable() bool {
+	return !w.reached || w.repeat == nil || w.repeat(w.err)
 }
 
 // finish tells the observer how the call went.

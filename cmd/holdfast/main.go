@@ -3,7 +3,8 @@
 // `holdfast demo` runs a fleet of processes that share one limit and one breaker
 // through an outage, and says whether the promises were kept. status, explain, events
 // and watch show how the breakers of a fleet are and why; override and reset decide
-// for them.
+// for them. policy check reads files of policies, for editors and CI; its other commands
+// publish them to a fleet.
 //
 //	go install github.com/holdfast-go/holdfast/cmd/holdfast@latest
 package main
@@ -43,6 +44,8 @@ func run(args []string, in io.Reader, out, errs io.Writer) int {
 		ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 		defer stop()
 		return runDemo(ctx, rest, out, errs)
+	case "policy":
+		return runPolicy(rest, out, errs)
 	case "version", "--version", "-version":
 		return printVersion(out)
 	case "help", "--help", "-help", "-h":
@@ -81,6 +84,7 @@ func help(out io.Writer) int {
 	fmt.Fprint(out, `holdfast: retries, circuit breakers and rate limits that a whole fleet shares
 
   holdfast demo      a fleet of processes goes through an outage, and is judged
+  holdfast policy    files of policies: check, diff, apply, rollback, history
   holdfast version   what this is
   holdfast help      this
 

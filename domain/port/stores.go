@@ -14,6 +14,7 @@ type Stores struct {
 	Permits  PermitStore
 	Operator OperatorStore
 	Locks    LockStore
+	Policies PolicyStore
 }
 
 // An ID identifies one entity of a store: a bucket, a breaker, a bulkhead or a lock.

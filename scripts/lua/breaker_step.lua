@@ -34,8 +34,9 @@
 --            <longest recovery>:<probes>:<lease>:<successes>:<longest half-open>:<ramp>"; times in µs
 -- ARGV[10..15]  report: bad 0|1, weight ‰, for µs, leaving 0|1, calls, failures
 -- ARGV[16]  report, settle: for how long the dependency asked to be left alone, µs; 0 = it did not
--- ARGV[17]  report: its own layer is open 0|1; [18] its last trouble: 0 none | 1 failure | 2 slow
---            | 3 its own. Both are kept for people, and count for nothing
+-- ARGV[17]  report: its own layer is open 0|1
+-- ARGV[18]  report: its last trouble: 0 none | 1 failure | 2 slow | 3 its own. This and the one
+--            before are kept for people, and count for nothing
 -- Returns  {1, now µs, state of the answer, …}, that state being
 --          0 = decided, and then: epoch, state, for µs, fresh 0|1, foreign 0|1,
 --              granted 0|1, lease µs, serial of an operator's last order,

@@ -33,3 +33,8 @@ var MemberBeat string
 //
 //go:embed permit_hold.lua
 var PermitHold string
+
+// PolicyPublish puts a document of policies in force. Its twin is in store/memory.
+//
+//go:embed policy_publish.lua
+var PolicyPublish string

@@ -18,6 +18,8 @@ func scripts() map[string]string {
 		"breaker_step.lua":  lua.BreakerStep,
 		"member_beat.lua":   lua.MemberBeat,
 		"permit_hold.lua":   lua.PermitHold,
+
+		"policy_publish.lua": lua.PolicyPublish,
 	}
 }
 

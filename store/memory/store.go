@@ -32,6 +32,7 @@ type Store struct {
 	members  members
 	permits  permits
 	locks    locks
+	policies policies
 }
 
 // New returns an empty store. It starts nothing and need not be closed.
@@ -50,6 +51,7 @@ func New(o Options) *Store {
 	s.members.now = micro
 	s.permits.now = micro
 	s.locks.now = micro
+	s.policies.now = micro
 	return s
 }
 
@@ -57,7 +59,7 @@ func New(o Options) *Store {
 func (s *Store) Stores() port.Stores {
 	return port.Stores{
 		Buckets: &s.buckets, Breakers: &s.breakers, Views: &s.breakers, Members: &s.members, Permits: &s.permits,
-		Operator: &s.breakers, Locks: &s.locks,
+		Operator: &s.breakers, Locks: &s.locks, Policies: &s.policies,
 	}
 }
 

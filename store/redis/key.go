@@ -14,6 +14,8 @@ const (
 	kindBreaker = 'c'
 	kindMembers = 'm'
 	kindPermits = 'p'
+
+	kindPolicies = 'r' // of rules
 )
 
 // keyMax is the longest part of a caller's key that is kept as it is.

@@ -148,6 +148,7 @@ func useEverything(t *testing.T, addr string) (failed []error) {
 		note(err)
 	}
 	note(lookAtAll(ctx, s))
+	note(publishAgain(ctx, s))
 	note(takeWith(ctx, s, ruleOf(t, 1, 1), takeOne()).Err)
 	_, err := s.Stores().Members.Beat(ctx, "a", 0) // a member that leaves
 	note(err)
@@ -178,6 +179,24 @@ func lookAtAll(ctx context.Context, s *Store) error {
 	records, err := s.Stores().Operator.Records(ctx, ordered)
 	if err = errors.Join(reply[0].Err, err); err == nil && (len(records) == 0 || records[0].Order.Serial != reply[0].Serial) {
 		err = errors.New("nothing was recorded")
+	}
+	return err
+}
+
+// publishAgain puts a document in force in place of the one that is, and reports an error if
+// it cannot be read.
+func publishAgain(ctx context.Context, s *Store) error {
+	policies := s.Stores().Policies
+	now, err := policies.Published(ctx, 0)
+	if err != nil {
+		return err
+	}
+	version, ok, err := policies.Publish(ctx, port.Publication{Document: "{}"}, now.Version)
+	if err != nil || !ok {
+		return errors.Join(err, errors.New("nothing was published"))
+	}
+	if now, err = policies.Published(ctx, 0); err == nil && now.Version != version {
+		err = errors.New("another one is in force")
 	}
 	return err
 }

@@ -27,7 +27,7 @@ type Store struct {
 
 	silence time.Duration // how long nothing may be pushed before the connection is asked whether it lives
 
-	take, step, order, beat, hold *script
+	take, step, order, beat, hold, publish *script
 
 	heals  heals
 	claims claims[bucket.Rule]
@@ -61,6 +61,8 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 		beat:  newScript("member beat", lua.MemberBeat),
 		hold:  newScript("permit hold", lua.PermitHold),
 
+		publish: newScript("policy publish", lua.PolicyPublish),
+
 		claims: claims[bucket.Rule]{text: claimText},
 		rules:  claims[breaker.Rules]{text: rulesText},
 	}
@@ -74,7 +76,7 @@ func New(client redis.UniversalClient, fleet string, o Options) *Store {
 func (s *Store) Stores() port.Stores {
 	return port.Stores{
 		Buckets: bucketStore{s}, Breakers: breakerStore{s}, Views: viewSource{s}, Members: memberStore{s}, Permits: permitStore{s},
-		Operator: operatorStore{s},
+		Operator: operatorStore{s}, Policies: policyStore{s},
 	}
 }
 

@@ -39,6 +39,9 @@ func TestAll(t *testing.T, newStore Maker) {
 	if has.Permits != nil {
 		t.Run("permits", func(t *testing.T) { TestPermits(t, newStore) })
 	}
+	if has.Policies != nil {
+		t.Run("policies", func(t *testing.T) { TestPolicies(t, newStore) })
+	}
 	if has.Locks != nil {
 		t.Run("locks", func(t *testing.T) {
 			TestLocks(t, func(t *testing.T) (port.LockStore, func(time.Duration)) {

@@ -1,5 +1,5 @@
 // Package console is the commands of holdfast for those who run a fleet: status,
-// explain, events, watch, override and reset. They are flags and printing; package
+// explain, events, watch, override and reset, and those about published policies. They are flags and printing; package
 // operate does what they say.
 package console
 
@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"github.com/holdfast-go/holdfast/domain"
@@ -49,6 +50,8 @@ type options struct {
 	asJSON bool
 	limit  int
 	order  domain.Override
+	shadow bool
+	after  uint64
 }
 
 // A call is one run of a command.
@@ -96,7 +99,7 @@ func Help(out io.Writer) {
 // Run runs the command of that name, and returns its exit status; false if there is
 // none.
 func Run(ctx context.Context, name string, args []string, s Surround) (exit int, known bool) {
-	for _, c := range commands {
+	for _, c := range slices.Concat(commands, policyCommands) {
 		if c.name == name {
 			return c.start(ctx, args, s), true
 		}

@@ -1,0 +1,2 @@
+// Package after is one side of what docs/migrating.md shows, file by file.
+package after

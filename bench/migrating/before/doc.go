@@ -1,0 +1,2 @@
+// Package before is one side of what docs/migrating.md shows, file by file.
+package before

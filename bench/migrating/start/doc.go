@@ -1,0 +1,2 @@
+// Package start is one side of what docs/migrating.md shows, file by file.
+package start

@@ -1,0 +1,5 @@
+// Package thing is called neither v2 nor tricky.
+package thing
+
+// A Thing is one.
+type Thing struct{}

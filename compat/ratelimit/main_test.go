@@ -1,0 +1,10 @@
+package ratelimit_test
+
+import (
+	"os"
+	"testing"
+
+	"github.com/holdfast-go/holdfast/internal/leaktest"
+)
+
+func TestMain(m *testing.M) { os.Exit(leaktest.Main(m)) }
