@@ -22,7 +22,10 @@ func disagreeBugs() []mutant {
 		{"an own layer that is open is told again and again", pulse, `return counted && b.saysMore`, `return b.saysMore`, by},
 		{"the first window's weight is told late", pulse, `case early && now-b.report.began >= b.policy.Window:`, `case early:`, by},
 		{"each change of a weight is told at once", pulse, `e.Weight >= 2*sent.Weight`, `e.Weight > sent.Weight`, by},
-		{"what weighs twice as much is told at once for ever", pulse, `early && now-b.report.began >= b.policy.Window:`, `early && now < 0:`, by},
+		{
+			"what weighs twice as much is told at once for ever", pulse,
+			`early && now-b.report.began >= b.policy.Window:`, `early && now < 0:`, by,
+		},
 		{"that the own layer opened alone is not told", pulse, `case e.Open != sent.Open || `, `case `, by},
 		{"own trouble is not told to a fleet that closes", view, `b.report.sent.Open = false`, `_ = b.report.sent.Open`, by},
 	}
