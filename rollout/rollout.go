@@ -139,7 +139,7 @@ func (f *Follower) follow(ctx context.Context) {
 // look asks the store once, and brings the guards to what it says. In an outage they stay as
 // they are.
 func (f *Follower) look(ctx context.Context) {
-	within, cancel := context.WithTimeout(ctx, f.storeTimeout())
+	within, cancel := context.WithTimeout(ctx, f.config.Orchestrator.StoreTimeout())
 	defer cancel()
 	p, err := f.config.Policies.Published(within, f.heard)
 	switch {
@@ -147,14 +147,13 @@ func (f *Follower) look(ctx context.Context) {
 		return // the health of the store is told by whoever decides by it
 	case p.Version == 0 && f.seen.Version > 0:
 		f.bringBack(within)
+	case p.Version == 0:
+		f.heard = 0 // there is none, or one that was refused here is lost
 	case p.Version != f.heard:
 		f.hear(p)
 	}
 	f.reach()
 }
-
-// storeTimeout is how long a call of the store may take.
-func (f *Follower) storeTimeout() time.Duration { return f.config.Orchestrator.StoreTimeout() }
 
 // bringBack gives the store back what it has lost.
 func (f *Follower) bringBack(ctx context.Context) {

@@ -296,6 +296,26 @@ func TestStoreThatForgets(t *testing.T) {
 	})
 }
 
+// TestRefusedAndLost: a store that has lost what was refused here has nothing to say, and
+// nothing is said of it.
+func TestRefusedAndLost(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		stores := memory.New(memory.Options{}).Stores()
+		store := &frail{store: stores.Policies}
+		stores.Policies = store
+		r := join(t, stores)
+		g := r.guard("api", hold.None{})
+		publish(t, store, port.Publication{Document: "api: timeuot(1s)"})
+		time.Sleep(time.Second)
+		store.become(memory.New(memory.Options{}).Stores().Policies)
+		time.Sleep(time.Second)
+		synctest.Wait()
+		if len(r.changes) != 1 || r.changes[0].Err == nil || g.Policy() != (hold.None{}) {
+			t.Errorf("it was told %+v", r.changes)
+		}
+	})
+}
+
 func TestFollowRefuses(t *testing.T) {
 	stores := memory.New(memory.Options{}).Stores()
 	orch, err := orchestrator.New(stores, orchestrator.Config{})
