@@ -19,10 +19,9 @@ type Overview struct {
 
 // Overview reads the replica and changes nothing. It makes no store call.
 func (r *Replica) Overview() Overview {
-	look := Overview{Health: r.Health()}
+	look, keyed := Overview{Health: r.Health()}, r.everyKeyed()
 	r.mu.Lock()
-	breakers, keyed := slices.Collect(maps.Values(r.breakers)), slices.Collect(maps.Values(r.keyed))
-	bulkheads := slices.Collect(maps.Values(r.bulkheads))
+	breakers, bulkheads := slices.Collect(maps.Values(r.breakers)), slices.Collect(maps.Values(r.bulkheads))
 	for name := range r.limiters {
 		if !strings.HasPrefix(name, reserved) {
 			look.Limits = append(look.Limits, name)

@@ -16,6 +16,7 @@ type exchange struct {
 	handler   *guarded
 	request   *http.Request
 	key       string
+	quotas    *quotas // of the policy that was in force when it came
 	decisions orchestrator.Decisions
 	values    [2]string // of the fields that are set
 

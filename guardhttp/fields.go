@@ -38,9 +38,6 @@ func newFields(s Server) *fields {
 	return f
 }
 
-// wanted reports whether there is a limit to tell of.
-func (f *fields) wanted() bool { return len(f.current().limits) > 0 }
-
 // current is what the guard's policy says now.
 func (f *fields) current() *quotas {
 	policy := f.server.Guard.Policy()
@@ -115,7 +112,7 @@ func timeFor(l domain.Limit, n int64) time.Duration {
 // set sets the fields of a response by what the limits decided. Of one that decided
 // without its store nothing is known that a client could go by.
 func (f *fields) set(x *exchange) {
-	q := f.current()
+	q := x.quotas
 	if len(q.limits) == 0 {
 		return
 	}

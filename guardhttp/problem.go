@@ -35,7 +35,6 @@ type problem struct {
 	status        int
 	kind          string // a URI; "" is about:blank
 	title, detail string
-	quota         bool // name is that of a quota
 	name          string
 	reason        string
 	retryAfter    int64 // seconds
@@ -51,7 +50,7 @@ const (
 var problems = [...]problem{ //nolint:gochecknoglobals // a table that nobody changes
 	orchestrator.ReasonRateLimited: {
 		status: http.StatusTooManyRequests, kind: quotaExceeded, title: "Quota exceeded",
-		detail: "There were more requests than the quota has room for.", quota: true,
+		detail: "There were more requests than the quota has room for.",
 	},
 	orchestrator.ReasonCostTooHigh: {
 		status: http.StatusBadRequest, title: "Request too expensive",
@@ -149,7 +148,7 @@ func (p problem) json() []byte {
 	b = strconv.AppendQuote(b, p.detail)
 	b = append(b, `,"reason":`...)
 	b = strconv.AppendQuote(b, p.reason)
-	if p.quota && p.name != "" {
+	if p.kind == quotaExceeded && p.name != "" {
 		b = append(b, `,"violated-policies":[`...)
 		b = strconv.AppendQuote(b, p.name)
 		b = append(b, ']')

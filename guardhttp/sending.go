@@ -73,14 +73,12 @@ func (s *sending) repeat(err error) bool {
 	return s.again || neverSent(err) && rewindable(s.request)
 }
 
-// answered is the error that stands for a response inside the guard.
-func (s *sending) answered(response *http.Response) error {
-	s.note(response)
-	var err error = &StatusError{Code: response.StatusCode, response: response}
-	if wait, asked := waitOf(response, now()); asked {
-		err = domain.MarkRetryAfter(err, wait)
+// answered is the error that stands for a response inside the guard, with how long it asks to wait.
+func answered(answer *StatusError) error {
+	if wait, asked := waitOf(answer.response, now()); asked {
+		return domain.MarkRetryAfter(answer, wait)
 	}
-	return err
+	return answer
 }
 
 // note remembers a response until it is known which one the client gets.

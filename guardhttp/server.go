@@ -62,10 +62,10 @@ type guarded struct {
 }
 
 func (h *guarded) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	x := &exchange{ResponseWriter: w, handler: h, request: r}
+	x := &exchange{ResponseWriter: w, handler: h, request: r, quotas: h.fields.current()}
 	var calls [4]orchestrator.Call
 	told := append(calls[:0], orchestrator.RepeatIf(orchestrator.Never))
-	if h.fields.wanted() {
+	if len(x.quotas.limits) > 0 {
 		told = append(told, orchestrator.Tell(&x.decisions))
 	}
 	if h.Key != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 
+	"github.com/holdfast-go/holdfast/domain"
 	"github.com/holdfast-go/holdfast/orchestrator"
 )
 
@@ -124,9 +125,9 @@ func (s *sending) once(ctx context.Context) (*http.Response, error) {
 	}
 	response.Request = s.request
 	trip.own(response)
-	if response.StatusCode < http.StatusInternalServerError && response.StatusCode != http.StatusTooManyRequests {
-		s.note(response)
-		return response, nil
+	s.note(response)
+	if answer := (&StatusError{Code: response.StatusCode, response: response}); answer.Outcome() != domain.Success {
+		return nil, answered(answer)
 	}
-	return nil, s.answered(response)
+	return response, nil
 }
