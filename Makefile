@@ -16,6 +16,10 @@ MODULES := $(sort $(shell find . -name go.mod -not -path '*/.*/*' -not -path '*/
 # The linter is built once for each version of itself and of Go, and never taken from the PATH.
 GOLANGCI_LINT ?= $(CURDIR)/.bin/golangci-lint-$(GOLANGCI_LINT_VERSION)-$(shell go env GOVERSION)
 
+# The linter remembers what it found together with where the file was, so that two
+# checkouts with one cache would be told each other's paths, which no exception matches.
+export GOLANGCI_LINT_CACHE := $(CURDIR)/.bin/lint-cache
+
 export GOWORK := off
 
 # $(call in-each-module,command) stops at the first module in which the command fails.
