@@ -17,7 +17,7 @@ func TestPolicies(t *testing.T) {
 			"circuit_breaker(name=provider, failure_threshold=5, recovery_timeout=10s) > " +
 			"rate_limit(2000/s, name=provider, max_wait=1s) > timeout(2s)": payment.Processing(),
 		"timeout(1s) > circuit_breaker(name=provider, failure_threshold=5, recovery_timeout=10s)": payment.Looking(),
-		"rate_limit(1000/s, burst=200)": payment.Admission(),
+		"rate_limit(1000/s, burst=200, lease=true)":                                               payment.Admission(),
 	} {
 		if err := policy.Validate(); err != nil {
 			t.Error(err)

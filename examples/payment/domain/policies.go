@@ -33,7 +33,8 @@ func Looking() hold.Policy {
 }
 
 // Admission is how many requests the service takes, on all its replicas together,
-// whichever way they come in.
+// whichever way they come in. Replicas take some ahead, so that most requests wait for
+// nothing at the door.
 func Admission() hold.RateLimit {
-	return hold.RateLimit{Limit: hold.PerSecond(1000).WithBurst(200)}
+	return hold.RateLimit{Limit: hold.PerSecond(1000).WithBurst(200), Lease: true}
 }

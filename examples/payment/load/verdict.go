@@ -68,7 +68,10 @@ func (v verdict) print(out io.Writer, p Plan, m *vegeta.Metrics) error {
 	fmt.Fprintf(t, "offered\t%.0f requests a second to %d replicas, %d in all\n", m.Rate, p.Replicas, m.Requests)
 	fmt.Fprintf(t, "let in\t%d in %s\n", v.passed, v.over.Round(time.Millisecond))
 	fmt.Fprintf(t, "may be let in\t%.0f in that time; worst interval %.1f above burst + rate·t\n", v.room, v.worst)
-	fmt.Fprintf(t, "the door took\t%s for those let in (p50, p99, max), %s for those turned away\n", spread(v.let), spread(v.refused))
+	fmt.Fprintln(t, "the door took\tp50, p99, max")
+	fmt.Fprintf(t, "  of all\t%s\n", spread(slices.Sorted(slices.Values(slices.Concat(v.let, v.refused)))))
+	fmt.Fprintf(t, "  of those let in\t%s\n", spread(v.let))
+	fmt.Fprintf(t, "  of those turned away\t%s\n", spread(v.refused))
 	fmt.Fprintf(t, "seen by clients\tp50 %s, p99 %s\n", m.Latencies.P50.Round(time.Microsecond), m.Latencies.P99.Round(time.Microsecond))
 	fmt.Fprintf(t, "statuses\t%v\n", m.StatusCodes)
 	for _, text := range m.Errors {
